@@ -59,6 +59,11 @@ export class Process {
   /** Sends the signal and waits; a process still there after `timeout` ms is killed and the wait fails. */
   async stop({ signal = 'SIGTERM', timeout = 10_000 }: { signal?: NodeJS.Signals; timeout?: number } = {}): Promise<Exit> {
     this.kill(signal);
+    return this.wait(timeout);
+  }
+
+  /** Waits for its end; a process still there after `timeout` ms is killed and the wait fails. */
+  async wait(timeout = 10_000): Promise<Exit> {
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<'late'>((resolve) => (timer = setTimeout(() => resolve('late'), timeout)));
     const first = await Promise.race([this.exit, late]);
@@ -66,6 +71,6 @@ export class Process {
     if (first !== 'late') return first;
     this.kill('SIGKILL');
     await this.exit;
-    throw new Error(`${this.command} was still running ${timeout} ms after ${signal}:\n${this.output.slice(-4000)}`);
+    throw new Error(`${this.command} was still running after ${timeout} ms:\n${this.output.slice(-4000)}`);
   }
 }

@@ -61,7 +61,7 @@ check_contract() {
 	need_node
 	npm_ci tests
 	git show "$last_tag:docs/api/openapi.yaml" >build/openapi-last.yaml
-	node tests/support/contract-diff.ts build/openapi-last.yaml docs/api/openapi.yaml >&2
+	node tests/contract/contract-diff.ts build/openapi-last.yaml docs/api/openapi.yaml >&2
 }
 
 # check_env_example: the file is printed from the settings table, so it can only be stale.
