@@ -19,7 +19,7 @@ has_tests() { [ -n "$(find "$1" -name "$2" -print 2>/dev/null | head -1)" ]; }
 # unit_tests DIR NAME: runs cmocka below a configured build folder, one count a test case.
 unit_tests() {
 	rm -f "$1/meson-logs/testlog.json"
-	CMOCKA_MESSAGE_OUTPUT=TAP meson test -C "$1" --no-rebuild --print-errorlogs --timeout-multiplier "${TEST_SLOWER:-1}" >&2 || true
+	meson test -C "$1" --no-rebuild --print-errorlogs --timeout-multiplier "${TEST_SLOWER:-1}" >&2 || true
 	record "$2" meson "$1/meson-logs/testlog.json"
 }
 
