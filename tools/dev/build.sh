@@ -29,22 +29,31 @@ build_dashboard() {
 configure() {
 	build_dir=$1
 	shift
+	[ "$(cat "$build_dir/.dev-options" 2>/dev/null)" = "$*" ] && return 0
 	if [ -e "$build_dir/build.ninja" ]; then
 		meson configure "$build_dir" "$@" >/dev/null
 	else
 		meson setup "$build_dir" "$@" >&2
 	fi
+	printf '%s' "$*" >"$build_dir/.dev-options"
 }
 
-compile() { ninja -C "$1" >&2; }
+# compile DIR TARGET...: everything where no target is named.
+compile() { ninja -C "$@" >&2; }
+
+# ./dev run must not wait for the tests' packages, so they are only built where cmocka is.
+configure_release() {
+	if installed libcmocka-dev; then release_tests=enabled; else release_tests=disabled; fi
+	configure build --buildtype=release --prefix=/usr "-Ddashboard=$(dashboard_dir)" "-Dtests=$release_tests"
+}
 
 dashboard_dir() { if [ -e web/dist/index.html ]; then printf '%s' "$root/web/dist"; fi; }
 
 build_release() {
 	need_c
 	build_dashboard
-	configure build --buildtype=release --prefix=/usr "-Ddashboard=$(dashboard_dir)"
-	compile build
+	configure_release
+	compile build hbcloud
 }
 
 job_build() {

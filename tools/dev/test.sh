@@ -25,7 +25,7 @@ unit_tests() {
 
 tier_unit() {
 	need_c_tests
-	configure build --buildtype=release "-Ddashboard=$(dashboard_dir)" -Dtests=enabled
+	configure_release
 	compile build
 	unit_tests build unit
 }
