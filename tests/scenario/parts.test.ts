@@ -3,7 +3,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { demoImage, importChanges } from '../support/images.ts';
 import { engines, type Engine } from '../support/parts/docker.ts';
+import { Nginx } from '../support/parts/nginx.ts';
 import { Registry } from '../support/parts/registry.ts';
+import { noWrk, wrk } from '../support/parts/wrk.ts';
 import { freePort, waitFor } from '../support/wait.ts';
 
 const ports = (port: number) => ({
@@ -44,3 +46,11 @@ for (const flavour of engines) {
     assert.equal(await reachable(port, '/version'), '2');
   });
 }
+
+test('nginx serves a file and wrk measures it', { skip: Nginx.skip || noWrk }, async (t) => {
+  const nginx = await Nginx.start({ server: 'location /gone { return 503; }', files: { 'hello.txt': 'hello' } }, t);
+  assert.equal(await (await fetch(`${nginx.url}/hello.txt`)).text(), 'hello');
+  const good = wrk({ url: `${nginx.url}/hello.txt`, seconds: 1, connections: 4 });
+  assert.ok(good.requestsPerSecond > 100 && good.errors === 0 && good.p99 >= good.p50, JSON.stringify(good));
+  assert.ok(wrk({ url: `${nginx.url}/gone`, seconds: 1, connections: 4 }).errors > 0, 'refusals are counted');
+});
