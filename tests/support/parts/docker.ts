@@ -39,7 +39,7 @@ export class Engine {
     const runtime = `${oldPart.dir}/usr/sbin:${oldPart.dir}/usr/bin`;
     const started = Process.start(
       'unshare',
-      ['--mount', '--propagation', 'private', engineScript, dir, net.bridge, net.address, net.pool, flavour.dockerd],
+      ['--mount', '--propagation', 'unchanged', engineScript, dir, net.bridge, net.address, net.pool, flavour.dockerd],
       { env: { ...process.env, PATH: `${flavour.proxyDir}:${runtime}:/usr/sbin:/sbin:${process.env.PATH}` } },
     );
     const engine = new Engine(flavour.name, dir, started);

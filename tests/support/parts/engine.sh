@@ -1,17 +1,19 @@
 #!/bin/sh
 # Runs one container engine with a containerd of its own until it is told to stop, and leaves nothing behind.
 # usage: engine.sh DIR BRIDGE ADDRESS/LENGTH POOL DOCKERD [flags of dockerd]; PATH holds containerd, runc and docker-proxy.
-# Start it in a mount namespace of its own (unshare --mount), so that no mount of the engine outlives it.
+# Start it by `unshare --mount --propagation unchanged`: no mount of the engine outlives that namespace.
 set -u
 dir=$1 bridge=$2 address=$3 pool=$4 dockerd=$5
 
-# A container's root cannot be pivoted inside a plain chroot, whose root is no mount point: make it one.
-if ! awk '$5 == "/" { found = 1 } END { exit !found }' /proc/self/mountinfo; then
-	[ -z "${ENGINE_ROOTED:-}" ] || { echo "engine.sh: / did not become a mount point" >&2; exit 1; }
+# A container's root cannot be pivoted inside a plain chroot, whose root is no mount point (nor can it be made private,
+# which is why unshare is told to leave that to us): make it one.
+root_is_mount() { awk '$5 == "/" { found = 1 } END { exit !found }' /proc/self/mountinfo; }
+if ! root_is_mount; then
 	mkdir -p "$dir/root"
 	mount --rbind / "$dir/root" || exit 1
-	ENGINE_ROOTED=1 exec chroot "$dir/root" /bin/sh "$0" "$@"
+	exec chroot "$dir/root" /bin/sh "$0" "$@"
 fi
+mount --make-rprivate / || exit 1
 shift 5
 
 cgroup=hbcloud-test-$bridge

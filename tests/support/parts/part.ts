@@ -27,7 +27,7 @@ function absent(name: string, reason: string): Part {
 
 export function part(name: string, { slow = false, privileged = false }: PartOptions = {}): Part {
   if (quick && slow) return { name, dir: '', skip: `--quick leaves ${name} out` };
-  if (privileged && spawnSync('unshare', ['--mount', 'true']).status !== 0) {
+  if (privileged && spawnSync('unshare', ['--mount', '--propagation', 'unchanged', 'true']).status !== 0) {
     return absent(name, `${name} needs root and mount namespaces`);
   }
   const script = fileURLToPath(new URL(`${name}/install.sh`, import.meta.url));
