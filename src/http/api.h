@@ -26,6 +26,7 @@ struct actor {
     char id[64];      /* key or session id */
     char name[128];   /* for people */
     char csrf[65];    /* session's CSRF token, "" for others */
+    int64_t expires_ms; /* wall time the credentials end, where event streams end too; 0: not known */
 };
 
 typedef int (*api_handler)(void *room, struct request *rq, struct reply *rp, struct error *e);
@@ -53,7 +54,7 @@ struct api_options {
     size_t contract_len;
     struct api_hooks hooks;
     bool validate_replies;      /* tests: a reply that breaks the contract becomes a 500 */
-    const char *cors_domain;    /* "example.org": https://*.example.org may call with credentials; NULL: none */
+    const char *cors_domain;    /* "example.org": https, any sub-domain of example.org, may call with credentials; NULL: none */
     const char *csp_extra_script, *csp_extra_connect; /* hosts, only for configured vendors; NULL */
     bool hsts;                  /* behind TLS */
 };
@@ -83,7 +84,7 @@ int64_t request_int(const struct request *rq, const char *name, int64_t fallback
 bool request_flag(const struct request *rq, const char *name, bool fallback);
 json_t *request_body(const struct request *rq);              /* validated, defaults applied; NULL none */
 const char *request_raw_body(const struct request *rq, size_t *ret_len);
-/* Which media type of the operation's replies the Accept header prefers ("application/json", …). */
+/* Which media type of the operation's replies the Accept header prefers ("application/json" and so on). */
 const char *request_accepts(const struct request *rq);
 /* If-Match against the entity's tag: 0 fine or absent, negative ERR_PRECONDITION (strong comparison). */
 int request_if_match(const struct request *rq, const char *etag, struct error *e);
@@ -102,9 +103,17 @@ void reply_empty(struct reply *rp, int status);
 void reply_header(struct reply *rp, const char *name, const char *value);
 void reply_etag(struct reply *rp, const char *etag);         /* quoted, strong: "\"…\"" */
 void reply_streams(struct reply *rp);                        /* the handler began a stream on the exchange itself */
+/* Begins an endless reply with all the headers a reply has (request id, CORS, security, never cached or compressed).
+ * As http_stream_begin; NULL: the peer is gone. */
+struct http_stream *reply_stream(struct reply *rp, struct request *rq, const char *content_type,
+                                 void (*on_close)(void *user), void *user);
 
 /* Opaque cursors: text is base64url of fields the list orders by, with a check sum; forged or cut ones fail. */
 int cursor_encode(const char *fields[], size_t n, char *ret, size_t size);
 int cursor_decode(const char *cursor, char *storage, size_t size, const char *fields[], size_t n, struct error *e); /* ERR_VALIDATION at /cursor */
+
+/* Rows this layer brings itself (getOpenapi, getDocs): api_add(a, api_builtin_operations, API_BUILTIN_COUNT, a, e). */
+#define API_BUILTIN_COUNT 2
+extern const struct api_operation api_builtin_operations[API_BUILTIN_COUNT];
 
 #endif

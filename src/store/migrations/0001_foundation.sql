@@ -176,7 +176,7 @@ CREATE TABLE audit_log (
     operation VARCHAR(64) NOT NULL,
     entity_type VARCHAR(32) NOT NULL,
     entity_id VARCHAR(255) NOT NULL,
-    outcome INTEGER NOT NULL,
+    outcome VARCHAR(20) NOT NULL,
     before_state TEXT,
     after_state TEXT,
     previous_hash VARCHAR(64) NOT NULL,
@@ -187,7 +187,7 @@ CREATE TABLE idempotency_keys (
     key_hash VARCHAR(64) PRIMARY KEY,
     request_hash VARCHAR(64) NOT NULL,
     status INTEGER,
-    body TEXT,
+    body_sealed BYTEA,
     created_at BIGINT NOT NULL
 );
 

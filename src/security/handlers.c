@@ -1,0 +1,369 @@
+#include "security/internal.h"
+
+#include <sodium.h>
+#include <stdio.h>
+
+/* ---- sessions ---- */
+
+static void write_session(struct reply *rp, int status, const struct session *x)
+{
+    struct jw *w = reply_json(rp, status);
+    jw_object(w);
+    jw_key(w, "session"), jw_object(w);
+    jw_key(w, "id"), jw_string(w, x->id);
+    jw_key(w, "role"), jw_string(w, role_name(x->role));
+    jw_key(w, "name"), jw_string(w, x->name);
+    jw_key(w, "expiresAt"), jw_time(w, x->expires_ms);
+    jw_key(w, "csrfToken"), jw_string(w, x->csrf);
+    jw_end(w);
+    jw_end(w);
+    reply_header(rp, "Cache-Control", "no-store");
+}
+
+static bool served_by_tls(const struct security *s, const struct request *rq)
+{
+    return request_is_tls(rq) || (s->behind_proxy && str_ieq(request_header(rq, "X-Forwarded-Proto"), "https"));
+}
+
+static void set_cookie(struct security *s, struct request *rq, struct reply *rp, const char *value, int64_t max_age_s)
+{
+    char text[256];
+    (void)snprintf(text, sizeof text, "hbcloud_session=%s; Path=/; Max-Age=%lld; HttpOnly; SameSite=Strict%s", value,
+                   (long long)max_age_s, served_by_tls(s, rq) ? "; Secure" : "");
+    reply_header(rp, "Set-Cookie", text);
+    secret_wipe(text, sizeof text);
+}
+
+/* The login token works once: whoever comes first takes it. */
+static int take_login_token(struct security *s, const char *token, struct key *ret, struct error *e)
+{
+    uint8_t hash[VAULT_HASH_LEN];
+    vault_hash(s->vault, "login", token, strlen(token), hash);
+    (void)pthread_rwlock_wrlock(&s->lock);
+    bool good = clock_now_ms() < s->login_expires_ms && sodium_memcmp(hash, s->login_hash, sizeof hash) == 0;
+    if (good)
+        s->login_expires_ms = 0;
+    const struct key *owner = NULL;
+    const char *id;
+    void *value;
+    size_t cursor = 0;
+    while (good && map_next(s->keys_by_id, &cursor, &id, &value)) {
+        const struct key *k = value;
+        if (k->role == ROLE_ADMIN && !k->revoked_ms && (!owner || k->created_ms < owner->created_ms))
+            owner = k;
+    }
+    if (owner)
+        *ret = *owner;
+    (void)pthread_rwlock_unlock(&s->lock);
+    return owner ? 0 : error_set(e, ERR_UNAUTHENTICATED, "The login link was used or is too old. Log in with an API key "
+                                                         "(the owner's is in the data directory's owner.key).");
+}
+
+static int create_session(void *room, struct request *rq, struct reply *rp, struct error *e)
+{
+    struct security *s = room;
+    const char *secret = json_str(request_body(rq), "apiKey"), *token = json_str(request_body(rq), "loginToken");
+    struct key k;
+    struct session x;
+    _cleanup_secret_ struct secret *cookie = NULL;
+    int r = secret ? keys_check(s, secret, &k, e) : take_login_token(s, token, &k, e);
+    if (r < 0 && secret) {
+        char prefix[13];
+        str_copy(prefix, sizeof prefix, secret);
+        unsigned wait = limiter_take(s->failed_keys, prefix, NULL);
+        if (wait) {
+            r = error_set(e, ERR_RATE_LIMITED, "Too many failed attempts with this key.");
+            e->retry_after_s = (int)wait;
+        }
+    }
+    if (r == 0)
+        r = sessions_open(s, &k, &x, &cookie, e);
+    if (r < 0)
+        return r;
+    request_audit(rq, "session", x.id, NULL, NULL);
+    set_cookie(s, rq, rp, secret_reveal(cookie, NULL), SESSION_MS / 1000);
+    write_session(rp, 201, &x);
+    return 0;
+}
+
+static int current_session(struct security *s, struct request *rq, struct session *ret, struct error *e)
+{
+    char token[128];
+    if (!str_eq(request_actor(rq)->kind, "session") || !request_cookie(rq, "hbcloud_session", token, sizeof token))
+        return error_set(e, ERR_NOT_FOUND, "These credentials are no session.");
+    return sessions_check(s, token, ret, e);
+}
+
+static int get_session(void *room, struct request *rq, struct reply *rp, struct error *e)
+{
+    struct session x;
+    int r = current_session(room, rq, &x, e);
+    if (r == 0)
+        write_session(rp, 200, &x);
+    return r;
+}
+
+static int delete_session(void *room, struct request *rq, struct reply *rp, struct error *e)
+{
+    struct session x;
+    int r = current_session(room, rq, &x, e);
+    if (r == 0)
+        r = sessions_end(room, x.id, e);
+    if (r < 0)
+        return r;
+    request_audit(rq, "session", x.id, NULL, NULL);
+    set_cookie(room, rq, rp, "", 0);
+    reply_empty(rp, 204);
+    return 0;
+}
+
+/* ---- tokens ---- */
+
+static int create_token(void *room, struct request *rq, struct reply *rp, struct error *e)
+{
+    const struct actor *who = request_actor(rq);
+    const json_t *body = request_body(rq);
+    enum role role = who->role;
+    const char *wanted = json_str(body, "role");
+    int64_t ttl = json_int(body, "expiresIn", 900) * 1000, expires = 0;
+    char token[4096];
+    if (wanted && role_parse(wanted, &role) < 0)
+        return error_set(e, ERR_VALIDATION, "There is no role \"%s\".", wanted);
+    if (role > who->role)
+        return error_set(e, ERR_FORBIDDEN, "A token cannot have a higher role (%s) than you (%s).", role_name(role), role_name(who->role));
+    if (str_eq(who->kind, "token"))
+        return error_set(e, ERR_FORBIDDEN, "A token cannot make tokens. Use an API key or a session.");
+    int r = tokens_issue(room, who, role, ttl, token, sizeof token, &expires, e);
+    if (r < 0)
+        return r;
+    request_audit(rq, "token", who->id, NULL, NULL);
+    struct jw *w = reply_json(rp, 201);
+    jw_object(w);
+    jw_key(w, "token"), jw_string(w, token);
+    jw_key(w, "tokenType"), jw_string(w, "Bearer");
+    jw_key(w, "expiresAt"), jw_time(w, expires);
+    jw_key(w, "role"), jw_string(w, role_name(role));
+    jw_end(w);
+    reply_header(rp, "Cache-Control", "no-store");
+    secret_wipe(token, sizeof token);
+    return 0;
+}
+
+static int rotate_token_key(void *room, struct request *rq, struct reply *rp, struct error *e)
+{
+    char kid[ID_LEN + 1];
+    int r = tokens_rotate(room, kid, e);
+    if (r < 0)
+        return r;
+    request_audit(rq, "signing-key", kid, NULL, NULL);
+    struct jw *w = reply_json(rp, 200);
+    jw_object(w);
+    jw_key(w, "kid"), jw_string(w, kid);
+    jw_key(w, "rotatedAt"), jw_time(w, clock_now_ms());
+    jw_end(w);
+    return 0;
+}
+
+/* ---- keys ---- */
+
+static void write_time_if(struct jw *w, const char *key, int64_t ms)
+{
+    if (ms)
+        jw_key(w, key), jw_time(w, ms);
+}
+
+static void write_key(struct jw *w, const struct key *k)
+{
+    jw_object(w);
+    jw_key(w, "id"), jw_string(w, k->id);
+    jw_key(w, "name"), jw_string(w, k->name);
+    jw_key(w, "prefix"), jw_string(w, k->prefix);
+    jw_key(w, "role"), jw_string(w, role_name(k->role));
+    jw_key(w, "createdAt"), jw_time(w, k->created_ms);
+    jw_key(w, "createdBy"), jw_string(w, k->created_by);
+    write_time_if(w, "expiresAt", k->expires_ms);
+    write_time_if(w, "lastUsedAt", k->last_used_ms);
+    write_time_if(w, "revokedAt", k->revoked_ms);
+    jw_end(w);
+}
+
+static json_t *key_document(const struct key *k)
+{
+    return json_pack("{s:s, s:s, s:s, s:b}", "name", k->name, "prefix", k->prefix, "role", role_name(k->role), "revoked",
+                     k->revoked_ms != 0);
+}
+
+static int find_key(struct security *s, const char *id, struct key *ret, struct error *e)
+{
+    (void)pthread_rwlock_rdlock(&s->lock);
+    const struct key *k = map_get(s->keys_by_id, id);
+    if (k)
+        *ret = *k;
+    (void)pthread_rwlock_unlock(&s->lock);
+    return k ? 0 : error_set(e, ERR_NOT_FOUND, "There is no API key %s.", id);
+}
+
+static int compare_ids(const void *a, const void *b)
+{
+    return strcmp(((const struct key *)b)->id, ((const struct key *)a)->id);
+}
+
+/* A sorted copy, newest first. */
+static struct key *copy_keys(struct security *s, size_t *ret_n)
+{
+    (void)pthread_rwlock_rdlock(&s->lock);
+    size_t n = 0, cursor = 0;
+    struct key *list = calloc(map_size(s->keys_by_id) + 1, sizeof *list);
+    void *value;
+    while (list && map_next(s->keys_by_id, &cursor, NULL, &value))
+        list[n++] = *(const struct key *)value;
+    (void)pthread_rwlock_unlock(&s->lock);
+    if (list)
+        qsort(list, n, sizeof *list, compare_ids);
+    *ret_n = n;
+    return list;
+}
+
+static int list_keys(void *room, struct request *rq, struct reply *rp, struct error *e)
+{
+    char storage[128], next[256] = "";
+    const char *after[1] = { NULL };
+    if (request_str(rq, "cursor")) {
+        int r = cursor_decode(request_str(rq, "cursor"), storage, sizeof storage, after, 1, e);
+        if (r < 0)
+            return r;
+    }
+    size_t n = 0, limit = (size_t)request_int(rq, "limit", 100), sent = 0;
+    _cleanup_free_ struct key *list = copy_keys(room, &n);
+    if (!list)
+        return error_set(e, ERR_INTERNAL, "No memory.");
+    struct jw *w = reply_json(rp, 200);
+    jw_object(w);
+    jw_key(w, "keys"), jw_array(w);
+    for (size_t i = 0; i < n; i++) {
+        if (after[0] && strcmp(list[i].id, after[0]) >= 0)
+            continue;
+        if (sent++ == limit) {
+            const char *fields[] = { list[i - 1].id };
+            (void)cursor_encode(fields, 1, next, sizeof next);
+            break;
+        }
+        write_key(w, &list[i]);
+    }
+    jw_end(w);
+    if (next[0])
+        jw_key(w, "next"), jw_string(w, next);
+    jw_end(w);
+    return 0;
+}
+
+static int create_key(void *room, struct request *rq, struct reply *rp, struct error *e)
+{
+    struct security *s = room;
+    const json_t *body = request_body(rq);
+    enum role role;
+    int64_t expires = 0;
+    char id[ID_LEN + 1], location[64];
+    struct key k;
+    _cleanup_secret_ struct secret *secret = NULL;
+    if (role_parse(json_str(body, "role"), &role) < 0)
+        return error_set(e, ERR_VALIDATION, "There is no such role.");
+    if (json_str(body, "expiresAt") && (time_parse(json_str(body, "expiresAt"), &expires) < 0 || expires <= clock_now_ms())) {
+        (void)error_set(e, ERR_VALIDATION, "The key would be expired from the start.");
+        error_detail(e, "/expiresAt", "must be in the future");
+        return -ERR_VALIDATION;
+    }
+    int r = keys_make(s, json_str(body, "name"), role, expires, request_actor(rq)->name, id, &secret, e);
+    if (r == 0)
+        r = find_key(s, id, &k, e);
+    if (r < 0)
+        return r;
+    request_audit(rq, "key", id, NULL, key_document(&k));
+    (void)snprintf(location, sizeof location, "/v1/keys/%s", id);
+    reply_header(rp, "Location", location);
+    reply_header(rp, "Cache-Control", "no-store");
+    struct jw *w = reply_json(rp, 201);
+    jw_object(w);
+    jw_key(w, "key"), write_key(w, &k);
+    jw_key(w, "secret"), jw_string(w, secret_reveal(secret, NULL));
+    jw_end(w);
+    return 0;
+}
+
+static int get_key(void *room, struct request *rq, struct reply *rp, struct error *e)
+{
+    struct key k;
+    int r = find_key(room, request_str(rq, "keyId"), &k, e);
+    if (r < 0)
+        return r;
+    struct jw *w = reply_json(rp, 200);
+    jw_object(w);
+    jw_key(w, "key"), write_key(w, &k);
+    jw_end(w);
+    return 0;
+}
+
+/* Marks it in memory unless it is the last admin key that works; under the write lock, so that two
+ * revocations cannot both believe that the other key stays. */
+static int mark_revoked(struct security *s, const char *id, int64_t now, struct error *e)
+{
+    int others = 0;
+    size_t cursor = 0;
+    void *value;
+    (void)pthread_rwlock_wrlock(&s->lock);
+    struct key *k = map_get(s->keys_by_id, id);
+    while (map_next(s->keys_by_id, &cursor, NULL, &value)) {
+        const struct key *other = value;
+        others += other != k && other->role == ROLE_ADMIN && !other->revoked_ms && (!other->expires_ms || other->expires_ms > now);
+    }
+    bool last = k && k->role == ROLE_ADMIN && !others;
+    if (k && !last && !k->revoked_ms)
+        k->revoked_ms = now;
+    (void)pthread_rwlock_unlock(&s->lock);
+    if (!k)
+        return error_set(e, ERR_NOT_FOUND, "There is no API key %s.", id);
+    return last ? error_set(e, ERR_CONFLICT, "This is the last admin key that works. Make another one first.") : 0;
+}
+
+static int revoke_key(void *room, struct request *rq, struct reply *rp, struct error *e)
+{
+    struct security *s = room;
+    const char *id = request_str(rq, "keyId");
+    int64_t now = clock_now_ms();
+    struct key before;
+    int r = find_key(s, id, &before, e);
+    if (r == 0)
+        r = mark_revoked(s, id, now, e);
+    if (r < 0)
+        return r;
+    _cleanup_conn_ struct store_conn *c = NULL;
+    r = store_acquire(s->store, STORE_WRITE, &c, e);
+    if (r == 0)
+        r = store_exec(c, e, "UPDATE api_keys SET revoked_at = COALESCE(revoked_at, $1) WHERE id = $2", "it", now, id);
+    if (r == 0)
+        r = store_commit(c, e);
+    if (r < 0)
+        return r;
+    store_release(TAKE(c));
+    sessions_end_of_key(s, id);
+    struct key after = before;
+    after.revoked_ms = now;
+    request_audit(rq, "key", id, key_document(&before), key_document(&after));
+    reply_empty(rp, 204);
+    return 0;
+}
+
+const struct api_operation security_operations[] = {
+    { "createSession", create_session },
+    { "getSession", get_session },
+    { "deleteSession", delete_session },
+    { "createToken", create_token },
+    { "rotateTokenKey", rotate_token_key },
+    { "listKeys", list_keys },
+    { "createKey", create_key },
+    { "getKey", get_key },
+    { "revokeKey", revoke_key },
+    { "listAudit", security_list_audit },
+    { "verifyAudit", security_verify_audit },
+};
+const size_t security_operation_count = ARRAY_LEN(security_operations);
