@@ -2,7 +2,7 @@
 
 C_PACKAGES="gcc libc6-dev pkg-config meson ninja-build python3 libjansson-dev libyaml-dev libpcre2-dev libsqlite3-dev
 	libcurl4-openssl-dev libsodium-dev libssl-dev libzstd-dev zlib1g-dev"
-TEST_PACKAGES="libcmocka-dev"
+TEST_PACKAGES="libcmocka-dev json-schema-test-suite"
 
 # shellcheck disable=SC2086 # lists of package names
 need_c() { need_packages $C_PACKAGES; }
