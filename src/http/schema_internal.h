@@ -8,15 +8,19 @@
  */
 #pragma once
 
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE 1
+#endif
+
 #include "schema.h"
 
 #include <stdint.h>
 
 enum {
-    SCHEMA_MAX_DEPTH = 512,       /* nested evaluations, and nesting of a schema document */
-    SCHEMA_MAX_STEPS = 4000000,   /* evaluations and comparisons for one value */
-    SCHEMA_MAX_PATTERN = 8192,    /* bytes of one regular expression */
-    SCHEMA_MAX_DEFAULTS = 4096,   /* fields filled into one value */
+    SCHEMA_MAX_DEPTH = 512,     /* nested evaluations, and nesting of a schema document */
+    SCHEMA_MAX_STEPS = 4000000, /* evaluations and comparisons for one value */
+    SCHEMA_MAX_PATTERN = 8192,  /* bytes of one regular expression */
+    SCHEMA_MAX_DEFAULTS = 4096, /* fields filled into one value */
 };
 
 enum {
@@ -27,6 +31,7 @@ enum {
     TYPE_STRING = 1u << 4,
     TYPE_ARRAY = 1u << 5,
     TYPE_OBJECT = 1u << 6,
+    TYPE_ANY = 0x7f,
 };
 
 enum {
@@ -101,7 +106,7 @@ struct resource {
     struct anchor *anchors;
     struct dialect dialect;
     bool dialect_known;
-    bool reached;
+    unsigned reached; /* the compilation that reached it first; 0: none */
 };
 
 struct named_node {
@@ -184,6 +189,7 @@ struct node {
     const json_t *at;
     struct resource *resource;
     struct node *next; /* waiting to be compiled */
+    unsigned made;     /* the compilation it was made in */
 };
 
 struct schema {
@@ -210,6 +216,7 @@ struct schema_set {
     struct block *blocks;
     struct pattern *patterns;
     struct node *waiting;
+    unsigned compilation;
 };
 
 /* Where a failure on the way to a compiled schema is put into words. */
@@ -280,12 +287,14 @@ struct path {
     size_t index;
 };
 char *schema_path_print(const struct path *path);
-void schema_problem_add(struct schema_result *result, const struct path *path, const char *keyword, const char *format, ...)
-    PRINTF_LIKE(4, 5);
+void schema_problem_add(struct schema_result *result, const struct path *path, const char *keyword, const char *format,
+                        ...) PRINTF_LIKE(4, 5);
 void schema_types_print(unsigned types, char *text, size_t size);
 void schema_value_print(const json_t *value, char *text, size_t size);
 void schema_values_print(const json_t *values, char *text, size_t size);
 unsigned schema_type_of(const json_t *value);
+/* The types a value may have as far as `type`, `enum`, `$ref` and the like tell. */
+unsigned schema_node_types(const struct node *node);
 /* Moves the problems of `from` to the end of `to`. */
 void schema_result_move(struct schema_result *to, struct schema_result *from);
 /* How far a branch is from accepting the value at `path`; less is closer. */
