@@ -7,8 +7,11 @@ library_packages() {
 	ldd "$1" | sed -n 's/.*=> \(\/[^ ]*\).*/\1/p' | while read -r library; do
 		dpkg-query -S "$library" 2>/dev/null || dpkg-query -S "/usr$library" 2>/dev/null ||
 			dpkg-query -S "$(readlink -f "$library")"
-	done | sed 's/:.*//' | sort -u | paste -sd, - | sed 's/,/, /g'
+	done | sed 's/:.*//' | sort -u | sed "s/^libc6$/libc6 (>= $(libc_version))/" | paste -sd, - | sed 's/,/, /g'
 }
+
+# An older libc lacks symbols that the program was linked with; the other libraries' package names carry their ABI.
+libc_version() { dpkg-query -W -f='${source:Upstream-Version}' libc6; }
 
 project_version() { sed -n "s/^ *version: '\([^']*\)'.*/\1/p" meson.build | head -1; }
 
