@@ -25,17 +25,19 @@ build_dashboard() {
 	web_sum >web/node_modules/.dashboard-sources
 }
 
-# configure DIR OPTION...: sets a build folder up, or brings its options up to date.
+# configure DIR OPTION...: sets a build folder up, or brings its options up to date. A dashboard built anew counts as a
+# new option: its files' names change, and they are inputs of the build.
 configure() {
 	build_dir=$1
 	shift
-	[ "$(cat "$build_dir/.dev-options" 2>/dev/null)" = "$*" ] && return 0
+	wanted="$* $(cat web/node_modules/.dashboard-sources 2>/dev/null || true)"
+	[ "$(cat "$build_dir/.dev-options" 2>/dev/null)" = "$wanted" ] && return 0
 	if [ -e "$build_dir/build.ninja" ]; then
 		meson configure "$build_dir" "$@" >/dev/null
 	else
 		meson setup "$build_dir" "$@" >&2
 	fi
-	printf '%s' "$*" >"$build_dir/.dev-options"
+	printf '%s' "$wanted" >"$build_dir/.dev-options"
 }
 
 # compile DIR TARGET...: everything where no target is named.
