@@ -83,7 +83,8 @@ job_check() {
 	failed_checks=""
 	for check in "$@"; do
 		say "check $check"
-		("check_$check") || failed_checks="$failed_checks $check"
+		attempt "check_$check"
+		[ "$attempt_status" = 0 ] || failed_checks="$failed_checks $check"
 	done
 	[ -z "$failed_checks" ] || die "these checks failed:$failed_checks"
 	say "all checks hold"

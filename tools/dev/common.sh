@@ -16,6 +16,17 @@ die() {
 	exit 1
 }
 
+# attempt COMMAND...: its status in $attempt_status. Not `(command) || ...`: there sh would ignore every failure inside.
+attempt() {
+	set +e
+	(
+		set -e
+		"$@"
+	)
+	attempt_status=$?
+	set -e
+}
+
 as_root() {
 	if [ "$(id -u)" = 0 ]; then
 		"$@"

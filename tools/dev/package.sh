@@ -53,7 +53,7 @@ build_image() {
 		say "no container engine answers here, so no image is built"
 		return 0
 	fi
-	(. /etc/os-release && docker build --build-arg "DEBIAN=${VERSION_ID:-12}" -t "hbcloud:$version" -f infrastructure/docker/Dockerfile .) >&2
+	(. /etc/os-release && docker build --network=host --build-arg "DEBIAN=${VERSION_ID:-12}" -t "hbcloud:$version" -f infrastructure/docker/Dockerfile .) >&2
 	say "built the image hbcloud:$version"
 }
 
