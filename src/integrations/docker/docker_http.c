@@ -1,0 +1,387 @@
+#include "integrations/docker/docker_http.h"
+
+#include "base/str.h"
+#include "integrations/docker/docker.h"
+
+#include <curl/curl.h>
+#include <errno.h>
+#include <pthread.h>
+#include <time.h>
+
+#define HTTP_MAGIC 0x64687470u
+#define POOL_IDLE 8
+#define CONNECT_MS 5000
+#define FAILURE_BODY_MAX ((size_t)64 << 10)
+
+struct handle {
+    CURL *easy;
+    CURLM *multi; /* owns the connection, so a pooled handle keeps it open */
+    char words[CURL_ERROR_SIZE];
+};
+
+struct docker_http {
+    uint32_t magic;
+    char *socket_path; /* NULL: TCP */
+    char *base;        /* before the path */
+    char *shown;       /* as the owner wrote it, for messages */
+    pthread_mutex_t lock;
+    struct handle *idle[POOL_IDLE];
+    size_t idle_count;
+    unsigned in_use;
+};
+
+struct transfer {
+    const struct docker_call *call;
+    struct docker_reply *reply;
+    int stopped_by; /* negative result of a callback */
+    bool too_large, header_late, heard;
+};
+
+static void global_init(void)
+{
+    curl_global_init(CURL_GLOBAL_DEFAULT);
+}
+
+static int64_t now_ms(void)
+{
+    /* Not base/clock: a deadline of a real socket has to pass also when a test has stopped the clock. */
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+static void handle_free(struct handle *h)
+{
+    if (!h)
+        return;
+    curl_easy_cleanup(h->easy);
+    curl_multi_cleanup(h->multi);
+    free(h);
+}
+
+static struct handle *handle_new(void)
+{
+    struct handle *h = calloc(1, sizeof(*h));
+    if (!h)
+        return NULL;
+    h->easy = curl_easy_init();
+    h->multi = curl_multi_init();
+    if (!h->easy || !h->multi) {
+        handle_free(h);
+        return NULL;
+    }
+    curl_multi_setopt(h->multi, CURLMOPT_MAXCONNECTS, 1L);
+    return h;
+}
+
+static int handle_take(struct docker_http *h, struct handle **ret, struct error *e)
+{
+    struct handle *taken = NULL;
+    pthread_mutex_lock(&h->lock);
+    bool full = h->in_use >= DOCKER_CALLS_MAX;
+    if (!full) {
+        h->in_use++;
+        if (h->idle_count)
+            taken = h->idle[--h->idle_count];
+    }
+    pthread_mutex_unlock(&h->lock);
+    if (full)
+        return error_set(e, ERR_UNAVAILABLE, "Too many calls to the container engine are running already (%d).",
+                         DOCKER_CALLS_MAX);
+    if (!taken && !(taken = handle_new())) {
+        pthread_mutex_lock(&h->lock);
+        h->in_use--;
+        pthread_mutex_unlock(&h->lock);
+        return error_errno(e, -ENOMEM, "Calling the container engine");
+    }
+    *ret = taken;
+    return 0;
+}
+
+static void handle_give(struct docker_http *h, struct handle *used)
+{
+    curl_easy_reset(used->easy);
+    pthread_mutex_lock(&h->lock);
+    h->in_use--;
+    if (h->idle_count < POOL_IDLE)
+        h->idle[h->idle_count++] = TAKE(used);
+    pthread_mutex_unlock(&h->lock);
+    handle_free(used);
+}
+
+static bool address_valid(const char *address)
+{
+    if (!*address || strlen(address) > 255)
+        return false;
+    for (const char *c = address; *c; c++)
+        if (!strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-:[]", *c))
+            return false;
+    return true;
+}
+
+static int address_split(struct docker_http *h, const char *host, struct error *e)
+{
+    if (str_starts(host, "unix:///") && strlen(host) < 7 + 108) { /* sun_path */
+        h->socket_path = strdup(host + 7);
+        h->base = strdup("http://engine");
+    } else if (str_starts(host, "tcp://") && address_valid(host + 6)) {
+        h->base = str_printf("http://%s", host + 6);
+    } else {
+        return error_set(e, ERR_VALIDATION,
+                         "The engine's address must be unix:///path (shorter than 108 bytes) or tcp://address:port, not "
+                         "\"%.80s\".",
+                         host);
+    }
+    h->shown = strdup(host);
+    return h->base && h->shown ? 0 : error_errno(e, -ENOMEM, "Preparing the container engine");
+}
+
+int docker_http_new(const char *host, struct docker_http **ret, struct error *e)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, global_init);
+    struct docker_http *h = calloc(1, sizeof(*h));
+    if (!h)
+        return error_errno(e, -ENOMEM, "Preparing the container engine");
+    h->magic = HTTP_MAGIC;
+    pthread_mutex_init(&h->lock, NULL);
+    int r = address_split(h, host, e);
+    if (r < 0) {
+        docker_http_free(h);
+        return r;
+    }
+    *ret = h;
+    return 0;
+}
+
+void docker_http_free(struct docker_http *h)
+{
+    if (!h)
+        return;
+    MAGIC_CHECK(h, HTTP_MAGIC);
+    for (size_t i = 0; i < h->idle_count; i++)
+        handle_free(h->idle[i]);
+    pthread_mutex_destroy(&h->lock);
+    free(h->socket_path);
+    free(h->base);
+    free(h->shown);
+    h->magic = 0;
+    free(h);
+}
+
+void docker_reply_done(struct docker_reply *r)
+{
+    buf_done(&r->body);
+}
+
+static size_t on_header(char *line, size_t size, size_t n, void *ctx)
+{
+    static const char name[] = "api-version:";
+    struct transfer *t = ctx;
+    size_t len = size * n;
+    t->heard = true;
+    if (len > sizeof(name) && strncasecmp(line, name, sizeof(name) - 1) == 0) {
+        char value[sizeof(t->reply->api_version)];
+        size_t rest = len - (sizeof(name) - 1);
+        size_t copied = rest < sizeof(value) ? rest : sizeof(value) - 1;
+        memcpy(value, line + sizeof(name) - 1, copied);
+        value[copied] = '\0';
+        str_copy(t->reply->api_version, sizeof(t->reply->api_version), str_trim(value));
+    }
+    return len;
+}
+
+static size_t on_body(char *bytes, size_t size, size_t n, void *ctx)
+{
+    struct transfer *t = ctx;
+    size_t len = size * n;
+    bool good = t->reply->status >= 200 && t->reply->status < 300;
+    if (good && t->call->on_chunk) {
+        t->stopped_by = t->call->on_chunk(t->call->ctx, bytes, len);
+        return t->stopped_by < 0 ? 0 : len;
+    }
+    size_t limit = good ? DOCKER_ANSWER_MAX : FAILURE_BODY_MAX;
+    if (t->reply->body.len + len > limit || buf_append(&t->reply->body, bytes, len) < 0) {
+        t->too_large = true;
+        return 0;
+    }
+    return len;
+}
+
+/* libcurl knows the status only after the whole status line; the first header line is that line. */
+static size_t on_header_status(char *line, size_t size, size_t n, void *ctx)
+{
+    struct transfer *t = ctx;
+    size_t len = size * n;
+    if (len > 12 && strncmp(line, "HTTP/", 5) == 0) {
+        const char *space = memchr(line, ' ', len);
+        if (space && space + 3 < line + len)
+            t->reply->status = (space[1] - '0') * 100 + (space[2] - '0') * 10 + (space[3] - '0');
+    }
+    return on_header(line, size, n, ctx);
+}
+
+static struct curl_slist *headers_of(const struct docker_call *call)
+{
+    struct curl_slist *first = curl_slist_append(NULL, "Expect:");
+    struct curl_slist *all = first ? curl_slist_append(first, "Content-Type: application/json") : NULL;
+    if (!all)
+        curl_slist_free_all(first);
+    return all;
+}
+
+static void prepare(struct docker_http *h, struct handle *a, struct transfer *t, const char *url,
+                    struct curl_slist *headers)
+{
+    const struct docker_call *call = t->call;
+    a->words[0] = '\0';
+    curl_easy_setopt(a->easy, CURLOPT_ERRORBUFFER, a->words);
+    curl_easy_setopt(a->easy, CURLOPT_URL, url);
+    curl_easy_setopt(a->easy, CURLOPT_PATH_AS_IS, 1L);
+    curl_easy_setopt(a->easy, CURLOPT_PROTOCOLS_STR, "http");
+    curl_easy_setopt(a->easy, CURLOPT_PROXY, "");
+    curl_easy_setopt(a->easy, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(a->easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+    curl_easy_setopt(a->easy, CURLOPT_CONNECTTIMEOUT_MS, (long)CONNECT_MS);
+    curl_easy_setopt(a->easy, CURLOPT_TIMEOUT_MS, (long)call->deadline_ms);
+    if (h->socket_path)
+        curl_easy_setopt(a->easy, CURLOPT_UNIX_SOCKET_PATH, h->socket_path);
+    else
+        curl_easy_setopt(a->easy, CURLOPT_TCP_KEEPALIVE, 1L);
+    if (call->idle_ms) {
+        curl_easy_setopt(a->easy, CURLOPT_LOW_SPEED_LIMIT, 1L);
+        curl_easy_setopt(a->easy, CURLOPT_LOW_SPEED_TIME, (long)(call->idle_ms / 1000));
+    }
+    if (str_eq(call->method, "POST")) {
+        curl_easy_setopt(a->easy, CURLOPT_POST, 1L);
+        curl_easy_setopt(a->easy, CURLOPT_POSTFIELDS, call->body ? call->body : "");
+        curl_easy_setopt(a->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)(call->body ? call->body_len : 0));
+    } else if (!str_eq(call->method, "GET")) {
+        curl_easy_setopt(a->easy, CURLOPT_CUSTOMREQUEST, call->method);
+    }
+    curl_easy_setopt(a->easy, CURLOPT_HTTPHEADER, headers);
+    curl_easy_setopt(a->easy, CURLOPT_HEADERFUNCTION, on_header_status);
+    curl_easy_setopt(a->easy, CURLOPT_HEADERDATA, t);
+    curl_easy_setopt(a->easy, CURLOPT_WRITEFUNCTION, on_body);
+    curl_easy_setopt(a->easy, CURLOPT_WRITEDATA, t);
+}
+
+/* True when the call has to end before the engine ends it. */
+static bool interrupted(struct transfer *t, int64_t started, int64_t *last_tick)
+{
+    const struct docker_call *call = t->call;
+    int64_t now = now_ms();
+    if (call->stop && *call->stop) {
+        t->reply->stopped = true;
+        return true;
+    }
+    if (call->header_ms && !t->heard && now - started >= call->header_ms) {
+        t->header_late = true;
+        return true;
+    }
+    if (call->on_tick && now - *last_tick >= DOCKER_TICK_MS) {
+        *last_tick = now;
+        t->stopped_by = call->on_tick(call->ctx);
+    }
+    return t->stopped_by < 0;
+}
+
+/* libcurl's easy interface looks at its callbacks about once a second, too late for `stop`: hence the multi one. */
+static CURLcode transfer_run(struct handle *a, struct transfer *t)
+{
+    int64_t started = now_ms(), last_tick = started;
+    CURLcode result = CURLE_ABORTED_BY_CALLBACK;
+    int running = 1, left;
+    if (curl_multi_add_handle(a->multi, a->easy) != CURLM_OK)
+        return CURLE_OUT_OF_MEMORY;
+    while (running) {
+        if (curl_multi_perform(a->multi, &running) != CURLM_OK)
+            break;
+        if (running && (interrupted(t, started, &last_tick) ||
+                        curl_multi_poll(a->multi, NULL, 0, DOCKER_TICK_MS, NULL) != CURLM_OK))
+            break;
+    }
+    CURLMsg *m = curl_multi_info_read(a->multi, &left);
+    if (m && m->msg == CURLMSG_DONE)
+        result = m->data.result;
+    curl_multi_remove_handle(a->multi, a->easy);
+    return result;
+}
+
+static int lost(struct docker_http *h, struct handle *a, CURLcode code, struct error *e)
+{
+    long os = 0;
+    curl_easy_getinfo(a->easy, CURLINFO_OS_ERRNO, &os);
+    if (code != CURLE_COULDNT_CONNECT || !os)
+        return error_set(e, ERR_UNAVAILABLE, "The container engine at %.120s cannot be reached: %.200s.", h->shown,
+                         a->words[0] ? a->words : curl_easy_strerror(code));
+    char reason[96];
+    const char *hint = os == ENOENT   ? " (is Docker installed and running?)"
+                       : os == EACCES ? " (is hbcloud's user in the group that owns the socket?)"
+                                      : "";
+    return error_set(e, ERR_UNAVAILABLE, "The container engine at %.120s cannot be reached: %s%s.", h->shown,
+                     strerror_r((int)os, reason, sizeof(reason)), hint);
+}
+
+static int outcome(struct docker_http *h, struct handle *a, const struct transfer *t, CURLcode code, struct error *e)
+{
+    curl_off_t connected_us = 0;
+    if (t->stopped_by < 0)
+        return t->stopped_by;
+    if (t->reply->stopped || code == CURLE_OK)
+        return 0;
+    if (t->too_large)
+        return error_set(e, ERR_UPSTREAM, "The container engine's answer is larger than %zu MiB.",
+                         DOCKER_ANSWER_MAX >> 20);
+    if (t->header_late)
+        return error_set(e, ERR_UPSTREAM_TIMEOUT, "The container engine did not answer within %lld s.",
+                         (long long)t->call->header_ms / 1000);
+    curl_easy_getinfo(a->easy, CURLINFO_CONNECT_TIME_T, &connected_us);
+    switch (code) {
+    case CURLE_OPERATION_TIMEDOUT:
+        if (!connected_us && !t->heard && !h->socket_path)
+            return lost(h, a, code, e);
+        return error_set(e, ERR_UPSTREAM_TIMEOUT, "The container engine did not answer in time: %.200s.", a->words);
+    case CURLE_COULDNT_CONNECT:
+    case CURLE_COULDNT_RESOLVE_HOST:
+        return lost(h, a, code, e);
+    case CURLE_GOT_NOTHING:
+    case CURLE_RECV_ERROR:
+    case CURLE_SEND_ERROR:
+    case CURLE_PARTIAL_FILE:
+        return error_set(e, ERR_UNAVAILABLE, "The container engine at %.120s closed the connection before its answer was "
+                         "complete.", h->shown);
+    case CURLE_OUT_OF_MEMORY:
+        return error_errno(e, -ENOMEM, "Calling the container engine");
+    default:
+        return error_set(e, ERR_UPSTREAM, "The container engine's answer is no good HTTP: %.200s.",
+                         a->words[0] ? a->words : curl_easy_strerror(code));
+    }
+}
+
+int docker_http_call(struct docker_http *h, const struct docker_call *call, struct docker_reply *ret, struct error *e)
+{
+    MAGIC_CHECK(h, HTTP_MAGIC);
+    struct transfer t = { .call = call, .reply = ret };
+    struct handle *a = NULL;
+    char *url = NULL;
+    struct curl_slist *headers = NULL;
+    memset(ret, 0, sizeof(*ret));
+    buf_init(&ret->body, DOCKER_ANSWER_MAX);
+    int r = handle_take(h, &a, e);
+    if (r < 0)
+        return r;
+    url = str_printf("%s%s", h->base, call->path);
+    headers = headers_of(call);
+    if (!url || !headers) {
+        r = error_errno(e, -ENOMEM, "Calling the container engine");
+        goto out;
+    }
+    prepare(h, a, &t, url, headers);
+    r = outcome(h, a, &t, transfer_run(a, &t), e);
+out:
+    handle_give(h, a);
+    curl_slist_free_all(headers);
+    free(url);
+    return r;
+}
