@@ -10,7 +10,7 @@ struct blob *blob_new(const void *bytes, size_t len)
         return NULL;
     atomic_init(&b->refs, 1);
     b->len = len;
-    if (len)
+    if (len && bytes)
         memcpy(b->data, bytes, len);
     b->data[len] = '\0';
     return b;

@@ -11,7 +11,7 @@ struct blob {
     size_t len;
     char data[]; /* NUL-terminated */
 };
-struct blob *blob_new(const void *bytes, size_t len); /* NULL: no memory */
+struct blob *blob_new(const void *bytes, size_t len); /* bytes NULL: the caller fills it before sharing; NULL: no memory */
 struct blob *blob_from_buf(struct buf *b);            /* copies; NULL if b failed or no memory */
 struct blob *blob_ref(struct blob *b);                /* returns b */
 void blob_unref(struct blob *b);                      /* NULL is fine */

@@ -24,7 +24,9 @@ struct http_limits {          /* 0 takes the default in brackets */
     unsigned reserved;        /* of `connections`, kept for addresses that lately authenticated and loopback [32] */
     unsigned header_ms;       /* from first byte to the end of the header block [10000] -> 408 */
     unsigned body_ms;         /* whole body [60000] -> 408 */
-    unsigned body_rate;       /* bytes a second a body must keep after 5 s [256] -> 408 */
+    unsigned body_rate;       /* bytes a second a body must keep after its grace [256] -> 408 */
+    unsigned body_grace_ms;   /* [5000] */
+    size_t bodies_bytes;      /* all bodies held at once [256 MiB] -> 503 */
     unsigned idle_ms;         /* keep-alive without a request [75000] */
     unsigned write_ms;        /* a reply that makes no progress [30000]: closed */
     unsigned queue;           /* requests waiting for a worker [1024] -> 503 with Retry-After */
@@ -43,8 +45,16 @@ struct http_server_options {
     /* Worker thread: must reply or begin a stream before it returns. */
     void (*handle)(void *ctx, struct http_exchange *x);
     /* Any thread: writes the standard error body for a request that never reached `handle`
-     * (x may be NULL when not even a request line was understood). Fills headers + body. */
+     * (x is NULL when not even a request line was understood). The status is the error's; the server adds
+     * Content-Type: application/json and Retry-After. To choose the fields itself it may call http_reply
+     * on a non-NULL x and return NULL. NULL pointer: a short plain text. */
     struct blob *(*fail)(void *ctx, struct http_exchange *x, const struct error *e);
+    /* Loop thread, may be NULL: a GET or HEAD without body was accepted. True when it replied at once
+     * without blocking (a cached document); false leaves the exchange untouched for `handle`. */
+    bool (*try_inline)(void *ctx, struct http_exchange *x);
+    /* Loop thread, may be NULL: this peer is a trusted proxy and has no cap per address. */
+    bool (*trusted)(void *ctx, const struct sockaddr *peer);
+    bool loopback_plain; /* loopback has no privilege: every local user is a stranger (and tests) */
     void *ctx;
 };
 int http_server_start(const struct http_server_options *o, struct http_server **ret, struct error *e);
