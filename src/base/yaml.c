@@ -117,7 +117,7 @@ struct anchor {
     char *name;
     json_t *value; /* NULL while its node is being read */
     size_t values; /* how many the value holds, itself included */
-    const struct place *place;
+    struct place *places; /* of its members or items */
 };
 
 struct loader {
@@ -386,8 +386,8 @@ static int load_alias(struct loader *l, const yaml_event_t *event, struct place 
         return fail(l, event->start_mark, "the alias *%.60s stands inside what it refers to", name);
     if (spend(l, event->start_mark, anchor->values) < 0)
         return -1;
-    if (place && anchor->place)
-        place->first = anchor->place->first;
+    if (place)
+        place->first = anchor->places;
     *ret = json_deep_copy(anchor->value);
     return *ret ? 0 : no_memory(l);
 }
@@ -609,7 +609,7 @@ static int load_node(struct loader *l, const yaml_event_t *event, struct place *
     if (status == 0 && anchor) {
         anchor->value = json_incref(*ret);
         anchor->values = before - l->left;
-        anchor->place = place;
+        anchor->places = place ? place->first : NULL;
     }
     return status;
 }

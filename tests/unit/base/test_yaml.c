@@ -167,7 +167,11 @@ static void test_lines(void **state)
                                "  - <<: *base\n"
                                "    name:\n"
                                "      b\n"
-                               "copy: *base\n";
+                               "copy: *base\n"
+                               "inline:\n"
+                               "  <<: &inner\n"
+                               "    deep: {x: 1}\n"
+                               "again: *inner\n";
     struct yaml_lines *lines = NULL;
     json_t *value = NULL;
 
@@ -183,6 +187,8 @@ static void test_lines(void **state)
     assert_int_equal(yaml_line_of(lines, "/copy/cpus"), 4);
     assert_int_equal(yaml_line_of(lines, "/nodes/1/absent/deeper"), 9);
     assert_int_equal(yaml_line_of(lines, "/nodes/7"), 6);
+    assert_int_equal(yaml_line_of(lines, "/inline/deep"), 15);
+    assert_int_equal(yaml_line_of(lines, "/again/deep/x"), 15);
     yaml_lines_free(lines);
     json_decref(value);
     yaml_lines_free(NULL);
