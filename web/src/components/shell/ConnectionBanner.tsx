@@ -1,0 +1,24 @@
+import { WifiOff } from 'lucide-react';
+import { useNow } from '@/hooks/useNow';
+import { retryLive, useLive } from '@/state/live';
+import { Button } from '../ui/button';
+
+/* Only a lost connection is worth a banner; the first try and a quick second one are not. */
+export function ConnectionBanner() {
+  const link = useLive((s) => s.link);
+  const now = useNow();
+  const lost = link.phase === 'waiting' || (link.phase === 'connecting' && link.attempt > 1);
+  const seconds = link.phase === 'waiting' ? Math.max(0, Math.ceil((link.retryAt - now) / 1000)) : 0;
+  return (
+    <div role="status">
+      {lost && (
+        <div className="flex flex-wrap items-center justify-center gap-x-3 gap-y-1 border-b border-line bg-warn-soft px-4 py-1.5 text-warn">
+          <WifiOff aria-hidden className="size-4" />
+          <span className="font-medium">Not connected to the hub. What you see may be old.</span>
+          <span aria-hidden>{link.phase === 'waiting' ? `Trying again in ${seconds} s` : 'Trying…'}</span>
+          <Button size="sm" onClick={retryLive} disabled={link.phase !== 'waiting'}>Try now</Button>
+        </div>
+      )}
+    </div>
+  );
+}

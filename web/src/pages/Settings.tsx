@@ -1,0 +1,34 @@
+import { useNavigate, useParams } from 'react-router';
+import { PageHeader } from '@/components/PageHeader';
+import { Tabs, TabsContent, TabsList, TabsTrigger } from '@/components/ui/tabs';
+import { useMay } from '@/state/session';
+import { Audit } from './settings/Audit';
+import { Config } from './settings/Config';
+import { Integrations } from './settings/Integrations';
+import { Keys } from './settings/Keys';
+import { SessionCard } from './settings/SessionCard';
+
+const TABS = [
+  { id: 'keys', label: 'API keys', body: Keys, admin: true },
+  { id: 'audit', label: 'Audit', body: Audit, admin: true },
+  { id: 'config', label: 'Configuration', body: Config, admin: true },
+  { id: 'integrations', label: 'Integrations', body: Integrations, admin: false },
+  { id: 'session', label: 'Session', body: SessionCard, admin: false },
+];
+
+export default function Settings() {
+  const { tab } = useParams();
+  const navigate = useNavigate();
+  const admin = useMay('admin');
+  const open = TABS.filter((t) => admin || !t.admin);
+  const value = open.find((t) => t.id === tab)?.id ?? open[0]?.id ?? '';
+  return (
+    <>
+      <PageHeader title="Settings" />
+      <Tabs value={value} onValueChange={(id) => void navigate(`/settings/${id}`)} activationMode="manual">
+        <TabsList aria-label="Settings">{open.map((t) => <TabsTrigger key={t.id} value={t.id}>{t.label}</TabsTrigger>)}</TabsList>
+        {open.map((t) => <TabsContent key={t.id} value={t.id}><t.body /></TabsContent>)}
+      </Tabs>
+    </>
+  );
+}

@@ -1,0 +1,23 @@
+import { fileURLToPath } from 'node:url';
+import tailwindcss from '@tailwindcss/vite';
+import react from '@vitejs/plugin-react';
+import { defineConfig } from 'vitest/config';
+import { budget } from './tools/budget.ts';
+
+const hub = process.env.HBCLOUD_URL ?? 'http://127.0.0.1:3000';
+const toHub = { target: hub, changeOrigin: false };
+
+export default defineConfig({
+  plugins: [react(), tailwindcss(), budget({ firstLoad: 150, route: 100 })],
+  resolve: { alias: { '@': fileURLToPath(new URL('./src', import.meta.url)) } },
+  // Everything with a hash lives in assets/: the hub serves that folder as immutable.
+  build: { target: 'es2022', manifest: 'manifest.json', assetsInlineLimit: 0, modulePreload: { polyfill: false } },
+  server: { port: 5173, proxy: { '/v1': toHub, '/docs': toHub } },
+  test: {
+    environment: 'jsdom',
+    globals: true,
+    setupFiles: ['src/tests/setup.ts'],
+    include: ['src/**/*.test.{ts,tsx}'],
+    restoreMocks: true,
+  },
+});
