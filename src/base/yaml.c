@@ -508,8 +508,7 @@ static int merge_object(struct loader *l, struct mapping *m, json_t *from, const
     const char *key;
     json_t *value;
 
-    json_object_foreach(from, key, value)
-    {
+    json_object_foreach (from, key, value) {
         if (json_object_get(m->object, key))
             continue;
         if (json_object_set(m->object, key, value) < 0)

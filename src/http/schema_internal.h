@@ -18,7 +18,7 @@
 
 enum {
     SCHEMA_MAX_DEPTH = 512,     /* nested evaluations, and nesting of a schema document */
-    SCHEMA_MAX_STEPS = 4000000, /* evaluations and comparisons for one value */
+    SCHEMA_MAX_STEPS = 2000000, /* evaluations and comparisons for one value */
     SCHEMA_MAX_PATTERN = 8192,  /* bytes of one regular expression */
     SCHEMA_MAX_DEFAULTS = 4096, /* fields filled into one value */
 };

@@ -6,13 +6,13 @@
 
 #include <string.h>
 
-#define COUNT           "{\"type\":\"integer\",\"minimum\":0}"
-#define NAMES           "{\"type\":\"array\",\"items\":{\"type\":\"string\"},\"uniqueItems\":true}"
-#define TYPES           "[\"array\",\"boolean\",\"integer\",\"null\",\"number\",\"object\",\"string\"]"
-#define TEXT            "{\"type\":\"string\"}"
-#define NUMBER          "{\"type\":\"number\"}"
-#define FLAG            "{\"type\":\"boolean\"}"
-#define MAP_OF(schema)  "{\"type\":\"object\",\"additionalProperties\":" schema "}"
+#define COUNT "{\"type\":\"integer\",\"minimum\":0}"
+#define NAMES "{\"type\":\"array\",\"items\":{\"type\":\"string\"},\"uniqueItems\":true}"
+#define TYPES "[\"array\",\"boolean\",\"integer\",\"null\",\"number\",\"object\",\"string\"]"
+#define TEXT "{\"type\":\"string\"}"
+#define NUMBER "{\"type\":\"number\"}"
+#define FLAG "{\"type\":\"boolean\"}"
+#define MAP_OF(schema) "{\"type\":\"object\",\"additionalProperties\":" schema "}"
 #define LIST_OF(schema) "{\"type\":\"array\",\"minItems\":1,\"items\":" schema "}"
 #define BY_PATTERN(schema) \
     "{\"type\":\"object\",\"additionalProperties\":" schema ",\"propertyNames\":{\"format\":\"regex\"}}"
@@ -41,9 +41,9 @@
                         "\"allOf\":" LIST_OF(self) ",\"anyOf\":" LIST_OF(self) ",\"oneOf\":" LIST_OF(self)
 
 #define REFERENCE "{\"type\":\"string\",\"format\":\"uri-reference\"}"
-#define SELF_7    "{\"$ref\":\"#\"}"
+#define SELF_7 "{\"$ref\":\"#\"}"
 #define SELF_2020 "{\"$dynamicRef\":\"#meta\"}"
-#define ANCHOR    "{\"type\":\"string\",\"pattern\":\"^[A-Za-z_][-A-Za-z0-9._]*$\"}"
+#define ANCHOR "{\"type\":\"string\",\"pattern\":\"^[A-Za-z_][-A-Za-z0-9._]*$\"}"
 
 static const char draft7[] =
     "{\"$schema\":\"http://json-schema.org/draft-07/schema#\",\"$id\":\"http://json-schema.org/draft-07/schema#\","

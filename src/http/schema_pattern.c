@@ -1,7 +1,7 @@
 /*
  * ECMA 262 regular expressions on PCRE2. The translation spells out what the
  * two read differently (\s, ., \v, \u, \p, $) and refuses what only PCRE2 knows,
- * so a pattern means here what it means in the browser. Matching is bounded.
+ * so a pattern means here what it means in the browser. Matching is bounded by steps.
  */
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include "schema_internal.h"
@@ -13,9 +13,11 @@
 #include <string.h>
 
 enum {
-    MATCH_LIMIT = 250000,     /* backtracking steps from one starting place */
-    MATCH_LIMIT_FLOOR = 5000, /* the least of it for an unanchored pattern on a long text */
-    MATCH_BUDGET = 4000000,   /* what the starting places of one text share */
+    QUICK_LIMIT = 1000,       /* backtracking steps a match gets for free */
+    MATCH_LIMIT = 250000,     /* and at most, from one starting place */
+    MATCH_LIMIT_FLOOR = 2000, /* the least of that on a long text */
+    MATCH_SHARE = 4000000,    /* what the starting places of one text share */
+    MATCH_BUDGET = 20000000,  /* what all matches for one value share */
     DEPTH_LIMIT = 20000,
     HEAP_LIMIT_KIB = 8192,
 };
@@ -378,6 +380,7 @@ struct pattern **schema_pattern_next(struct pattern *pattern)
 struct matcher {
     pcre2_match_data *data;
     pcre2_match_context *limits;
+    size_t budget;
 };
 
 static struct matcher *matcher_new(void)
@@ -392,6 +395,7 @@ static struct matcher *matcher_new(void)
         schema_pattern_match_free(matcher);
         return NULL;
     }
+    matcher->budget = MATCH_BUDGET;
     pcre2_set_depth_limit(matcher->limits, DEPTH_LIMIT);
     pcre2_set_heap_limit(matcher->limits, HEAP_LIMIT_KIB);
     return matcher;
@@ -408,15 +412,25 @@ void schema_pattern_match_free(void *match)
     free(matcher);
 }
 
-/* PCRE2 counts anew from each starting place, so an unanchored pattern on a
- * long text gets less for each. */
-static uint32_t match_limit(const struct pattern *pattern, size_t length)
+static int match_within(const struct pattern *pattern, const char *text, size_t length, struct matcher *matcher,
+                        size_t limit)
 {
-    size_t share = MATCH_BUDGET / (length + 1);
+    pcre2_set_match_limit(matcher->limits, (uint32_t)limit);
+    return pcre2_match(pattern->code, (PCRE2_SPTR)text, length, 0, PCRE2_NO_UTF_CHECK, matcher->data, matcher->limits);
+}
 
-    if (pattern->anchored || share > MATCH_LIMIT)
-        return MATCH_LIMIT;
-    return share < MATCH_LIMIT_FLOOR ? MATCH_LIMIT_FLOOR : (uint32_t)share;
+/* PCRE2 counts anew from each starting place, so an unanchored pattern on a
+ * long text gets less for each. Nor does it tell what a match took, so one that
+ * needs more than the quick limit is charged all it may take. */
+static int match_slowly(const struct pattern *pattern, const char *text, size_t length, struct matcher *matcher)
+{
+    size_t places = pattern->anchored ? 1 : length + 1, limit = MATCH_SHARE / places;
+
+    limit = limit > MATCH_LIMIT ? MATCH_LIMIT : limit < MATCH_LIMIT_FLOOR ? MATCH_LIMIT_FLOOR : limit;
+    if (limit * places > matcher->budget)
+        return PCRE2_ERROR_MATCHLIMIT;
+    matcher->budget -= limit * places;
+    return match_within(pattern, text, length, matcher, limit);
 }
 
 enum pattern_outcome schema_pattern_match(const struct pattern *pattern, const char *text, size_t length, void **match)
@@ -426,8 +440,9 @@ enum pattern_outcome schema_pattern_match(const struct pattern *pattern, const c
 
     if (!matcher)
         return PATTERN_LIMIT;
-    pcre2_set_match_limit(matcher->limits, match_limit(pattern, length));
-    count = pcre2_match(pattern->code, (PCRE2_SPTR)text, length, 0, PCRE2_NO_UTF_CHECK, matcher->data, matcher->limits);
+    count = match_within(pattern, text, length, matcher, QUICK_LIMIT);
+    if (count == PCRE2_ERROR_MATCHLIMIT)
+        count = match_slowly(pattern, text, length, matcher);
     if (count >= 0)
         return PATTERN_MATCHES;
     return count == PCRE2_ERROR_NOMATCH ? PATTERN_DIFFERS : PATTERN_LIMIT;
