@@ -104,7 +104,7 @@ void reply_header(struct reply *rp, const char *name, const char *value);
 void reply_etag(struct reply *rp, const char *etag);         /* quoted, strong: "\"…\"" */
 void reply_streams(struct reply *rp);                        /* the handler began a stream on the exchange itself */
 /* Begins an endless reply with all the headers a reply has (request id, CORS, security, never cached or compressed).
- * As http_stream_begin; NULL: the peer is gone. */
+ * As http_stream_begin; NULL: no memory, and nothing was begun. */
 struct http_stream *reply_stream(struct reply *rp, struct request *rq, const char *content_type,
                                  void (*on_close)(void *user), void *user);
 

@@ -9,7 +9,7 @@
 
 struct events;
 struct events *events_new(void);
-void events_free(struct events *ev);
+void events_free(struct events *ev); /* after http_server_stop: streams tell the bus when they close */
 /* Publishes {id,type,at,entityType,entityId,data}; `data` is serialized JSON (copied). */
 void events_publish(struct events *ev, const char *type, const char *entity_type, const char *entity_id,
                     const char *data, size_t len);
