@@ -24,6 +24,7 @@ CREATE TABLE service_instances (
     type VARCHAR(20) NOT NULL CHECK (type IN ('web', 'api', 'database', 'cache', 'monitoring', 'utility')),
     node_id VARCHAR(255) NOT NULL REFERENCES infrastructure_nodes(id),
     managed INTEGER NOT NULL,
+    environment VARCHAR(20) CHECK (environment IN ('development', 'staging', 'production')),
     container_config TEXT NOT NULL,
     networking_config TEXT NOT NULL,
     monitoring_config TEXT NOT NULL,

@@ -1,0 +1,286 @@
+#define LOG_ROOM "runtime"
+#include "runtime/internal.h"
+
+#include "base/log.h"
+
+#include <curl/curl.h>
+#include <time.h>
+
+/* One thread checks the health of all running services on one curl multi handle, keeps the reckoning of
+ * uptime, and compares everything with the engine now and then. At most CHECKS_AT_ONCE run; what is due
+ * beyond that waits for the next turn. */
+#define CHECKS_AT_ONCE 256
+#define TURN_MS 250
+#define OBSERVE_MS 10000
+#define STORE_HEALTH_MS 300000
+
+struct schedule { /* of one service */
+    char container_id[65];
+    int64_t next_ms, started_ms, stored_ms;
+    unsigned failures;
+    bool running, engine_decides;
+};
+
+struct check { /* one on its way */
+    char service_id[ID_LEN + 1];
+    struct probe probe;
+    CURL *handle;
+};
+
+struct checker {
+    struct runtime *runtime;
+    pthread_t thread;
+    _Atomic bool stop;
+    CURLM *multi;
+    struct map *schedules; /* service id -> struct schedule, owned */
+    unsigned under_way;
+    int64_t observed_ms, reconciled_ms;
+};
+
+/* ---- what is due ---- */
+
+struct due {
+    struct checker *checker;
+    int64_t now;
+    struct entity *found[CHECKS_AT_ONCE];
+    size_t n;
+};
+
+static struct schedule *schedule_for(struct checker *k, const struct row *row, int64_t now)
+{
+    struct schedule *s = map_get(k->schedules, row->entity->id);
+    if (!s) {
+        s = calloc(1, sizeof *s);
+        if (!s || map_set(k->schedules, row->entity->id, s) < 0) {
+            free(s);
+            return NULL;
+        }
+    }
+    if (!str_eq(s->container_id, row->container_id)) {
+        *s = (struct schedule){ .next_ms = now, .started_ms = now };
+        str_copy(s->container_id, sizeof s->container_id, row->container_id);
+    }
+    return s;
+}
+
+static bool collect_due(const struct row *row, void *ctx)
+{
+    struct due *due = ctx;
+    if (!row->running || !row->container_id || (row->status != 1 && row->status != 4))
+        return true;
+    struct schedule *s = schedule_for(due->checker, row, due->now);
+    if (!s || s->running || s->engine_decides || s->next_ms > due->now)
+        return true;
+    due->found[due->n] = row->entity;
+    (void)__atomic_fetch_add(&row->entity->refs, 1, __ATOMIC_RELAXED);
+    return ++due->n + due->checker->under_way < CHECKS_AT_ONCE;
+}
+
+/* A managed service without a check of its own: the image may have one, then the engine decides. */
+static bool engine_has_check(struct runtime *r, const json_t *d)
+{
+    struct engine_container c = { 0 };
+    if (!r->engine || r->engine->ops->inspect(r->engine, json_str(d, "container.id"), &c, NULL) < 0)
+        return false;
+    bool has = c.health != HEALTH_NONE;
+    engine_container_done(&c);
+    return has;
+}
+
+static void begin_check(struct checker *k, struct entity *x, int64_t now)
+{
+    struct schedule *s = map_get(k->schedules, x->id);
+    _cleanup_json_ json_t *d = entity_document(x);
+    struct probe p;
+    probe_of(d, &p);
+    s->next_ms = now + (int64_t)(json_num(d, "networking.healthCheck.interval", 10) * 1000);
+    if (p.kind == PROBE_NONE)
+        return;
+    if (p.kind == PROBE_ENGINE || (p.kind == PROBE_TCP && engine_has_check(k->runtime, d))) {
+        s->engine_decides = true;
+        return;
+    }
+    struct check *check = calloc(1, sizeof *check);
+    CURL *h = check ? probe_handle(&p) : NULL;
+    if (!h) {
+        free(check);
+        return;
+    }
+    str_copy(check->service_id, sizeof check->service_id, x->id);
+    check->probe = p;
+    check->handle = h;
+    (void)curl_easy_setopt(h, CURLOPT_PRIVATE, check);
+    s->running = curl_multi_add_handle(k->multi, h) == CURLM_OK;
+    if (s->running) {
+        k->under_way++;
+    } else {
+        curl_easy_cleanup(h);
+        free(check);
+    }
+}
+
+static void begin_due(struct checker *k, int64_t now)
+{
+    struct due due = { .checker = k, .now = now };
+    if (k->under_way < CHECKS_AT_ONCE)
+        table_walk(k->runtime->services, collect_due, &due);
+    for (size_t i = 0; i < due.n; i++) {
+        begin_check(k, due.found[i], now);
+        entity_unref(due.found[i]);
+    }
+}
+
+/* ---- what came back ---- */
+
+static bool in_start_period(const json_t *d, const struct schedule *s, int64_t now)
+{
+    return now - s->started_ms < (int64_t)(json_num(d, "networking.healthCheck.startPeriod", 30) * 1000);
+}
+
+/* The health to show now; NULL: too early to say anything else than before. */
+static const char *judge(const json_t *d, struct schedule *s, bool good, int64_t now)
+{
+    s->failures = good ? 0 : s->failures + 1;
+    if (good)
+        return "healthy";
+    if (in_start_period(d, s, now) && !str_eq(json_str(d, "status.health"), "healthy"))
+        return NULL;
+    return s->failures >= (unsigned)json_int(d, "networking.healthCheck.retries", 3) ? "unhealthy" : NULL;
+}
+
+static void record(struct checker *k, const char *id, bool good, const char *reason)
+{
+    struct runtime *r = k->runtime;
+    struct schedule *s = map_get(k->schedules, id);
+    char at[TIME_TEXT_LEN + 1];
+    int64_t now = clock_mono_ms();
+    struct error e = ERROR_INIT;
+    (void)pthread_mutex_lock(&r->write_lock);
+    _cleanup_entity_ struct entity *x = table_get(r->services, id);
+    _cleanup_json_ json_t *d = x ? entity_document(x) : NULL;
+    int res = 0;
+    if (d && s && str_eq(s->container_id, json_str(d, "container.id"))) {
+        const char *health = judge(d, s, good, now);
+        bool changed = health && !str_eq(health, json_str(d, "status.health"));
+        (void)json_put(d, "status.lastHealthCheck", json_string(time_format(clock_now_ms(), at)));
+        if (changed) {
+            (void)json_put(d, "status.health", json_string(health));
+            (void)json_put(d, "status.message", good ? json_null() : json_string(reason));
+        }
+        bool to_store = changed || now - s->stored_ms > STORE_HEALTH_MS;
+        if (to_store)
+            s->stored_ms = now;
+        res = to_store ? service_save_locked(r, d, changed ? x->version + 1 : x->version, false, NULL, &e)
+                       : service_touch_locked(r, d, x->version, &e);
+    }
+    (void)pthread_mutex_unlock(&r->write_lock);
+    if (res < 0)
+        log_warn("The health of service %s was not recorded: %s", id, e.message);
+    error_done(&e);
+}
+
+static void take_results(struct checker *k)
+{
+    int left = 0;
+    CURLMsg *message;
+    while ((message = curl_multi_info_read(k->multi, &left))) {
+        if (message->msg != CURLMSG_DONE)
+            continue;
+        struct check *check = NULL;
+        char reason[512] = "";
+        CURLcode result = message->data.result;
+        (void)curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)&check);
+        int good = probe_verdict(&check->probe, check->handle, (int)result, reason, sizeof reason);
+        struct schedule *s = map_get(k->schedules, check->service_id);
+        if (s)
+            s->running = false;
+        record(k, check->service_id, good == 1, reason);
+        (void)curl_multi_remove_handle(k->multi, check->handle);
+        curl_easy_cleanup(check->handle);
+        free(check);
+        k->under_way--;
+    }
+}
+
+/* ---- the thread ---- */
+
+static void look_after(struct checker *k, int64_t now)
+{
+    if (now - k->observed_ms >= OBSERVE_MS) {
+        k->observed_ms = now;
+        services_observe(k->runtime);
+    }
+    if (k->runtime->engine && now - k->reconciled_ms >= k->runtime->reconcile_ms) {
+        struct error e = ERROR_INIT;
+        k->reconciled_ms = now;
+        if (watch_reconcile(k->runtime, &e) < 0)
+            log_debug("Not compared with the engine: %s", e.message);
+        error_done(&e);
+    }
+}
+
+static void *check_for_ever(void *arg)
+{
+    struct checker *k = arg;
+    k->reconciled_ms = clock_mono_ms();
+    while (!k->stop) {
+        int running = 0, ready = 0;
+        int64_t now = clock_mono_ms();
+        begin_due(k, now);
+        (void)curl_multi_perform(k->multi, &running);
+        take_results(k);
+        look_after(k, now);
+        (void)curl_multi_poll(k->multi, NULL, 0, TURN_MS, &ready);
+    }
+    return NULL;
+}
+
+int checker_start(struct runtime *r, struct checker **ret, struct error *e)
+{
+    struct checker *k = calloc(1, sizeof *k);
+    if (k) {
+        k->runtime = r;
+        k->multi = curl_multi_init();
+        k->schedules = map_new(free);
+    }
+    if (!k || !k->multi || !k->schedules || pthread_create(&k->thread, NULL, check_for_ever, k) != 0) {
+        if (k) {
+            (void)curl_multi_cleanup(k->multi);
+            map_free(k->schedules);
+        }
+        free(k);
+        return error_set(e, ERR_INTERNAL, "Cannot start the health checks.");
+    }
+    *ret = k;
+    return 0;
+}
+
+static void drop_running(struct checker *k)
+{
+    size_t cursor = 0;
+    const char *id;
+    void *value;
+    /* What is still on its way has no owner but the multi handle; let each end or time out here. */
+    while (k->under_way) {
+        int running = 0, ready = 0;
+        (void)curl_multi_perform(k->multi, &running);
+        take_results(k);
+        if (k->under_way)
+            (void)curl_multi_poll(k->multi, NULL, 0, 50, &ready);
+    }
+    while (map_next(k->schedules, &cursor, &id, &value))
+        ((struct schedule *)value)->running = false;
+}
+
+void checker_stop(struct checker *k)
+{
+    if (!k)
+        return;
+    k->stop = true;
+    (void)curl_multi_wakeup(k->multi);
+    (void)pthread_join(k->thread, NULL);
+    drop_running(k);
+    (void)curl_multi_cleanup(k->multi);
+    map_free(k->schedules);
+    free(k);
+}

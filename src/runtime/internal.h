@@ -1,0 +1,99 @@
+/* What the files of runtime share. Internal to the room. */
+#ifndef HB_RUNTIME_INTERNAL_H
+#define HB_RUNTIME_INTERNAL_H
+
+#include "base/clock.h"
+#include "base/id.h"
+#include "base/json.h"
+#include "base/map.h"
+#include "base/str.h"
+#include "runtime/table.h"
+
+struct uptime { /* of one service, from our own observations */
+    int64_t observed_ms, answered_ms, at_ms;
+};
+
+struct checker; /* checker.c: health checks of running services */
+
+struct runtime {
+    struct store *store;
+    struct events *events;
+    struct container_engine *engine;
+    char *version, *data_directory;
+    int64_t reconcile_ms;
+    struct table *nodes, *services;
+    struct list_cache *node_lists, *service_lists;
+    char hub_id[ID_LEN + 1];
+    pthread_mutex_t write_lock; /* one change of entities at a time: read, change, store, publish */
+    int64_t hub_written_ms;     /* the hub's heartbeat goes to the database at most once a minute */
+    struct map *uptime;         /* service id -> struct uptime, owned; under write_lock */
+    runtime_busy_fn busy;
+    void *busy_ctx;
+
+    pthread_mutex_t engine_lock;
+    struct runtime_engine_state engine_state;
+
+    pthread_t watcher;
+    bool watching;
+    _Atomic bool stop;
+    pthread_mutex_t wake_lock;
+    pthread_cond_t wake;
+    struct checker *checker;
+};
+
+/* nodes.c */
+json_t *node_document_new(const char *name, const char *type, const char *provider);
+json_t *node_stored_document(struct runtime *r, const char *id, int64_t *ret_version);
+int nodes_load(struct runtime *r, struct error *e);
+int nodes_ensure_hub(struct runtime *r, struct error *e);
+int node_save(struct runtime *r, json_t *document, int64_t version, bool to_store, const char *event, struct entity **ret, struct error *e);
+int nodes_set_engine(struct runtime *r, const struct engine_info *info, struct error *e); /* NULL: not answering */
+/* services.c; callers hold write_lock where the name ends in _locked */
+int services_load(struct runtime *r, struct error *e);
+int service_save_locked(struct runtime *r, json_t *document, int64_t version, bool created, struct entity **ret, struct error *e);
+/* Memory alone, no event: for figures that move all the time. */
+int service_touch_locked(struct runtime *r, json_t *document, int64_t version, struct error *e);
+int service_forget_locked(struct runtime *r, const char *id, struct error *e);
+void services_observe(struct runtime *r);
+/* service_doc.c */
+json_t *service_document_new(const char *node_id, const struct engine_container *c);
+/* watch.c */
+int watch_start(struct runtime *r, struct error *e);
+void watch_stop(struct runtime *r);
+int watch_reconcile(struct runtime *r, struct error *e);
+/* probe.c: what a document's health check is, as one request */
+enum probe_kind { PROBE_NONE, PROBE_HTTP, PROBE_TCP, PROBE_ENGINE };
+struct probe {
+    enum probe_kind kind;
+    char url[2300];
+    long timeout_ms;
+};
+void probe_of(const json_t *document, struct probe *ret);
+void *probe_handle(const struct probe *p); /* a CURL *, not yet performed; NULL: no memory */
+/* 1 healthy, 0 not with the reason. `result` is the CURLcode. */
+int probe_verdict(const struct probe *p, void *handle, int result, char *ret_reason, size_t size);
+/* checker.c */
+int checker_start(struct runtime *r, struct checker **ret, struct error *e);
+void checker_stop(struct checker *c);
+/* handlers */
+void service_answer(struct reply *rp, int status, const struct entity *x);
+int node_list(void *room, struct request *rq, struct reply *rp, struct error *e);
+int node_create(void *room, struct request *rq, struct reply *rp, struct error *e);
+int node_get(void *room, struct request *rq, struct reply *rp, struct error *e);
+int node_update(void *room, struct request *rq, struct reply *rp, struct error *e);
+int node_delete(void *room, struct request *rq, struct reply *rp, struct error *e);
+int service_list(void *room, struct request *rq, struct reply *rp, struct error *e);
+int service_get(void *room, struct request *rq, struct reply *rp, struct error *e);
+int service_remove(void *room, struct request *rq, struct reply *rp, struct error *e);
+int service_start(void *room, struct request *rq, struct reply *rp, struct error *e);
+int service_stop(void *room, struct request *rq, struct reply *rp, struct error *e);
+int service_restart(void *room, struct request *rq, struct reply *rp, struct error *e);
+int service_adopt(void *room, struct request *rq, struct reply *rp, struct error *e);
+int service_logs(void *room, struct request *rq, struct reply *rp, struct error *e);
+
+/* Index of `word` in a NULL-terminated list of the contract's words; 255: not among them. */
+uint8_t word_index(const char *const *words, const char *word);
+extern const char *const node_types[], *const node_statuses[], *const providers[];
+extern const char *const service_types[], *const service_statuses[], *const healths[];
+
+#endif

@@ -1,0 +1,92 @@
+#include "runtime/internal.h"
+
+#include <curl/curl.h>
+#include <stdio.h>
+
+void probe_of(const json_t *d, struct probe *ret)
+{
+    *ret = (struct probe){ .kind = PROBE_NONE };
+    const char *path = json_str(d, "networking.healthCheck.path"), *url = json_str(d, "networking.url");
+    ret->timeout_ms = (long)(json_num(d, "networking.healthCheck.timeout", 5) * 1000);
+    if (path && url) {
+        ret->kind = PROBE_HTTP;
+        (void)snprintf(ret->url, sizeof ret->url, "%s%s", url, path);
+    } else if (!path && json_is_array(json_at(d, "networking.healthCheck.command"))) {
+        ret->kind = PROBE_ENGINE;
+    } else if (url && json_flag(d, "managed", false)) {
+        ret->kind = PROBE_TCP;
+        str_copy(ret->url, sizeof ret->url, url);
+    }
+}
+
+static size_t swallow(char *bytes UNUSED, size_t size, size_t n, void *ctx UNUSED)
+{
+    return size * n;
+}
+
+void *probe_handle(const struct probe *p)
+{
+    CURL *h = curl_easy_init();
+    if (!h)
+        return NULL;
+    (void)curl_easy_setopt(h, CURLOPT_URL, p->url);
+    (void)curl_easy_setopt(h, CURLOPT_TIMEOUT_MS, p->timeout_ms);
+    (void)curl_easy_setopt(h, CURLOPT_CONNECTTIMEOUT_MS, p->timeout_ms);
+    (void)curl_easy_setopt(h, CURLOPT_NOSIGNAL, 1L);
+    (void)curl_easy_setopt(h, CURLOPT_PROXY, "");
+    (void)curl_easy_setopt(h, CURLOPT_PROTOCOLS_STR, "http");
+    (void)curl_easy_setopt(h, CURLOPT_FRESH_CONNECT, 1L);
+    (void)curl_easy_setopt(h, CURLOPT_FORBID_REUSE, 1L);
+    (void)curl_easy_setopt(h, CURLOPT_USERAGENT, "hbcloud-health");
+    (void)curl_easy_setopt(h, CURLOPT_WRITEFUNCTION, swallow);
+    (void)curl_easy_setopt(h, CURLOPT_MAXFILESIZE, 1L << 20);
+    if (p->kind == PROBE_TCP)
+        (void)curl_easy_setopt(h, CURLOPT_CONNECT_ONLY, 1L);
+    return h;
+}
+
+int probe_verdict(const struct probe *p, void *handle, int result, char *ret_reason, size_t size)
+{
+    long status = 0;
+    if (result != CURLE_OK) {
+        (void)snprintf(ret_reason, size, "%s: %s", p->url, curl_easy_strerror((CURLcode)result));
+        return 0;
+    }
+    if (p->kind == PROBE_TCP)
+        return 1;
+    (void)curl_easy_getinfo(handle, CURLINFO_RESPONSE_CODE, &status);
+    if (status >= 200 && status < 400)
+        return 1;
+    (void)snprintf(ret_reason, size, "%s answered %ld", p->url, status);
+    return 0;
+}
+
+static int engine_verdict(const struct engine_container *c, char *ret_reason, size_t size)
+{
+    if (c->health == HEALTH_HEALTHY)
+        return 1;
+    if (c->health == HEALTH_STARTING)
+        return -1;
+    (void)snprintf(ret_reason, size, "its health check failed%s%.200s", c->health_output && c->health_output[0] ? ": " : "",
+                   c->health_output ? c->health_output : "");
+    return 0;
+}
+
+int runtime_check_health(struct runtime *r UNUSED, const json_t *d, const struct engine_container *c, char *ret_reason, size_t size)
+{
+    struct probe p;
+    probe_of(d, &p);
+    bool has_path = json_str(d, "networking.healthCheck.path") != NULL;
+    if (p.kind == PROBE_ENGINE || (c->health != HEALTH_NONE && !has_path))
+        return engine_verdict(c, ret_reason, size);
+    if (p.kind == PROBE_NONE) {
+        str_copy(ret_reason, size, "its port is not published, so it cannot be checked");
+        return 0;
+    }
+    CURL *h = probe_handle(&p);
+    if (!h)
+        return -1;
+    int verdict = probe_verdict(&p, h, (int)curl_easy_perform(h), ret_reason, size);
+    curl_easy_cleanup(h);
+    return verdict;
+}

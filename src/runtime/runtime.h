@@ -1,0 +1,100 @@
+/* Service Runtime: the nodes, the service instances on them, their container engines and health.
+ * Nodes and services are held in memory with their serialized JSON; every write goes through to the store
+ * and is an event. Ownership: one a hub; borrows store, events and engine. Thread-safe.
+ * Entities are documents of the contract's schemas; `struct entity` is one immutable version of one. */
+#ifndef HB_RUNTIME_H
+#define HB_RUNTIME_H
+
+#include "base/blob.h"
+#include "http/api.h"
+#include "http/events.h"
+#include "runtime/engine.h"
+#include "store/store.h"
+
+struct runtime;
+struct runtime_options {
+    struct store *store;
+    struct events *events;
+    struct container_engine *engine; /* of the hub's own node; may be unreachable for now */
+    const char *version;             /* hbcloud's */
+    const char *data_directory;
+    int64_t reconcile_ms;            /* full comparison with the engine; 0: 60 s */
+};
+int runtime_open(const struct runtime_options *o, struct runtime **ret, struct error *e);
+int runtime_start(struct runtime *r, struct error *e); /* begins to follow the engine and to check health */
+void runtime_close(struct runtime *r);                 /* stops threads */
+
+extern const struct api_operation runtime_operations[];
+extern const size_t runtime_operation_count;
+
+/* One version of a node or service. Borrow by reference; never changed. */
+struct entity {
+    _Atomic unsigned refs;
+    char id[37];
+    char *name;
+    int64_t version;
+    struct blob *json; /* as the API answers it */
+    char etag[32];
+};
+void entity_unref(struct entity *x); /* NULL is fine */
+static inline void entity_unref_ptr(struct entity **x) { entity_unref(*x); }
+#define _cleanup_entity_ _cleanup_(entity_unref_ptr)
+/* A document of its own to read or change; new reference. */
+json_t *entity_document(const struct entity *x);
+
+/* By id or name; ERR_NOT_FOUND. The caller unrefs. */
+int runtime_node(struct runtime *r, const char *id_or_name, struct entity **ret, struct error *e);
+int runtime_service(struct runtime *r, const char *id_or_name, struct entity **ret, struct error *e);
+const char *runtime_hub_node(const struct runtime *r);
+size_t runtime_node_count(struct runtime *r);
+size_t runtime_service_count(struct runtime *r);
+
+/* Engine of a node: ERR_UNAVAILABLE with how to get one. Borrowed. */
+int runtime_engine(struct runtime *r, const char *node_id, struct container_engine **ret, struct error *e);
+struct runtime_engine_state {
+    bool available;
+    char reason[512];
+    struct engine_info info;
+};
+void runtime_engine_state(struct runtime *r, struct runtime_engine_state *ret);
+
+/* Deployment's writes. A document without "id" is made; `expected_version` -1 takes any, else ERR_PRECONDITION.
+ * ERR_CONFLICT when the name is taken on that node. */
+int runtime_service_save(struct runtime *r, json_t *document, int64_t expected_version, struct entity **ret, struct error *e);
+/* Changes one service under the lock: `change` edits the document; negative leaves it as it was. */
+int runtime_service_change(struct runtime *r, const char *id, int (*change)(json_t *document, void *ctx), void *ctx,
+                           struct entity **ret, struct error *e);
+int runtime_service_forget(struct runtime *r, const char *id, struct error *e);
+/* Reads the container's facts (state, health, ports, …) into the document. */
+void runtime_fill_container(json_t *document, const struct engine_container *c);
+/* The newest facts of a service's container now, without waiting for the follower. */
+int runtime_refresh_service(struct runtime *r, const char *id, struct error *e);
+
+/* One health check now, of a service document's own kind (HTTP path, TCP, engine's). 1 healthy, 0 not (why in
+ * `ret_reason`), -1 undecided yet. Blocks for at most the check's timeout. */
+int runtime_check_health(struct runtime *r, const json_t *document, const struct engine_container *c, char *ret_reason, size_t size);
+
+/* For the metrics sampler. */
+struct runtime_container {
+    char service_id[37], container_id[65];
+    struct container_engine *engine;
+    int restart_count;
+};
+int runtime_running_containers(struct runtime *r, struct runtime_container **ret, size_t *ret_n); /* caller frees */
+/* The hub's own heartbeat with each sample: last seen, uptime. */
+void runtime_hub_seen(struct runtime *r, int64_t at_ms);
+
+/* Who else keeps a service busy (a deployment under way): set by the hub's wiring; NULL none.
+ * Returns true and a sentence when `service_id` must not be touched. */
+typedef bool (*runtime_busy_fn)(void *ctx, const char *service_id, char *ret_reason, size_t size);
+void runtime_set_busy(struct runtime *r, runtime_busy_fn fn, void *ctx);
+
+/* Labels on containers that hbcloud makes, and those that an owner may set on others. */
+#define LABEL_INSTANCE "hbcloud.instance"
+#define LABEL_SERVICE "hbcloud.service"
+#define LABEL_DEPLOYMENT "hbcloud.deployment"
+#define LABEL_DOMAIN "hbcloud.domain"
+#define LABEL_TYPE "hbcloud.type"
+#define LABEL_HEALTH_PATH "hbcloud.health.path"
+
+#endif

@@ -1,0 +1,335 @@
+#include "runtime/internal.h"
+
+#include <ctype.h>
+#include <errno.h>
+
+/* The reckoning of uptime lies beside the contract's fields in the status column, and is never shown. */
+static json_t *status_with_uptime(struct runtime *r, const json_t *d)
+{
+    json_t *status = json_deep_copy(json_at(d, "status"));
+    const struct uptime *u = map_get(r->uptime, json_str(d, "id"));
+    if (u) {
+        (void)json_object_set_new(status, "_observedMs", json_integer(u->observed_ms));
+        (void)json_object_set_new(status, "_answeredMs", json_integer(u->answered_ms));
+    }
+    return status;
+}
+
+static int load_uptime(struct runtime *r, json_t *d)
+{
+    json_t *status = json_at(d, "status");
+    struct uptime *u = calloc(1, sizeof *u);
+    if (!u || map_set(r->uptime, json_str(d, "id"), u) < 0) {
+        free(u);
+        return -ENOMEM;
+    }
+    u->observed_ms = json_int(status, "_observedMs", 0);
+    u->answered_ms = json_int(status, "_answeredMs", 0);
+    (void)json_object_del(status, "_observedMs");
+    (void)json_object_del(status, "_answeredMs");
+    return 0;
+}
+
+/* Runs under the table's read lock and the write lock: adds to the side map only. */
+static bool observe_row(const struct row *row, void *ctx)
+{
+    struct runtime *r = ctx;
+    struct uptime *u = map_get(r->uptime, row->entity->id);
+    if (!u) {
+        u = calloc(1, sizeof *u);
+        if (!u || map_set(r->uptime, row->entity->id, u) < 0) {
+            free(u);
+            return true;
+        }
+    }
+    int64_t now = clock_mono_ms(), passed = u->at_ms ? now - u->at_ms : 0;
+    u->at_ms = now;
+    u->observed_ms += passed;
+    if (row->status == 1 && row->health != 1)
+        u->answered_ms += passed;
+    return true;
+}
+
+void services_observe(struct runtime *r)
+{
+    (void)pthread_mutex_lock(&r->write_lock);
+    table_walk(r->services, observe_row, r);
+    (void)pthread_mutex_unlock(&r->write_lock);
+}
+
+static void put_uptime(struct runtime *r, json_t *d)
+{
+    const struct uptime *u = map_get(r->uptime, json_str(d, "id"));
+    if (u && u->observed_ms > 0)
+        (void)json_put(d, "status.uptime", json_real((double)(u->answered_ms * 10000 / u->observed_ms) / 100));
+}
+
+static int write_row(struct runtime *r, const json_t *d, int64_t version, struct error *e)
+{
+    int64_t created = 0;
+    (void)time_parse(json_str(d, "metadata.createdAt"), &created);
+    _cleanup_json_ json_t *status = status_with_uptime(r, d);
+    _cleanup_conn_ struct store_conn *c = NULL;
+    int res = store_acquire(r->store, STORE_WRITE, &c, e);
+    if (res == 0)
+        res = store_exec(c, e,
+                         "INSERT INTO service_instances (id, service_id, name, type, node_id, managed, environment, container_config, "
+                         "networking_config, monitoring_config, status, metadata, labels, version, created_at, updated_at) "
+                         "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) "
+                         "ON CONFLICT (id) DO UPDATE SET service_id = excluded.service_id, name = excluded.name, type = excluded.type, "
+                         "managed = excluded.managed, environment = excluded.environment, container_config = excluded.container_config, "
+                         "networking_config = excluded.networking_config, monitoring_config = excluded.monitoring_config, "
+                         "status = excluded.status, metadata = excluded.metadata, labels = excluded.labels, version = excluded.version, "
+                         "updated_at = excluded.updated_at",
+                         "tttttitjjjjjjiii", json_str(d, "id"), json_str(d, "serviceId"), json_str(d, "name"), json_str(d, "type"),
+                         json_str(d, "nodeId"), (int64_t)json_flag(d, "managed", false), json_str(d, "environment"),
+                         json_at(d, "container"), json_at(d, "networking"), json_at(d, "monitoring"), status,
+                         json_at(d, "metadata"), json_at(d, "labels"), version, created, clock_now_ms());
+    return res == 0 ? store_commit(c, e) : res;
+}
+
+/* Name, image and domains, lower-case, for the list's `q`. */
+static char *search_text(const json_t *d)
+{
+    struct buf b;
+    size_t i;
+    json_t *domain;
+    buf_init(&b, 64 << 10);
+    (void)buf_printf(&b, "%s\n%s:%s", json_str(d, "name"), json_str(d, "container.image"), json_str(d, "container.tag"));
+    json_array_foreach(json_at(d, "networking.domains"), i, domain)
+        (void)buf_printf(&b, "\n%s", json_string_value(domain));
+    for (size_t at = 0; at < b.len; at++)
+        b.data[at] = (char)tolower((unsigned char)b.data[at]);
+    char *text = buf_steal(&b);
+    buf_done(&b);
+    return text;
+}
+
+static int remember(struct runtime *r, const json_t *d, int64_t version, struct error *e)
+{
+    struct row row = {
+        .entity = entity_new((json_t *)d, version),
+        .type = word_index(service_types, json_str(d, "type")),
+        .status = word_index(service_statuses, json_str(d, "status.deployment")),
+        .health = word_index(healths, json_str(d, "status.health")),
+        .managed = json_flag(d, "managed", false),
+        .search = search_text(d),
+        .restart_count = (int)json_int(d, "container.restartCount", 0),
+    };
+    row.running = str_eq(json_str(d, "container.state"), "running");
+    if (json_str(d, "container.state") && json_str(d, "container.id"))
+        row.container_id = strdup(json_str(d, "container.id"));
+    str_copy(row.node_id, sizeof row.node_id, json_str(d, "nodeId"));
+    if (row.entity && row.search && table_put(r->services, &row) == 0)
+        return 0;
+    entity_unref(row.entity);
+    free(row.search);
+    free(row.container_id);
+    return error_set(e, ERR_INTERNAL, "No memory.");
+}
+
+int service_save_locked(struct runtime *r, json_t *d, int64_t version, bool created, struct entity **ret, struct error *e)
+{
+    char at[TIME_TEXT_LEN + 1];
+    put_uptime(r, d);
+    (void)json_put(d, "metadata.updatedAt", json_string(time_format(clock_now_ms(), at)));
+    int res = write_row(r, d, version, e);
+    if (res == -ERR_CONFLICT)
+        res = error_set(e, ERR_CONFLICT, "There is a service %s on this node already.", json_str(d, "name"));
+    if (res == 0)
+        res = remember(r, d, version, e);
+    if (res < 0)
+        return res;
+    struct entity *x = table_get(r->services, json_str(d, "id"));
+    events_publish(r->events, created ? "service.created" : "service.updated", "service", x->id, x->json->data, x->json->len);
+    if (ret)
+        *ret = x;
+    else
+        entity_unref(x);
+    return 0;
+}
+
+int service_touch_locked(struct runtime *r, json_t *d, int64_t version, struct error *e)
+{
+    put_uptime(r, d);
+    return remember(r, d, version, e);
+}
+
+int service_forget_locked(struct runtime *r, const char *id, struct error *e)
+{
+    _cleanup_conn_ struct store_conn *c = NULL;
+    int res = store_acquire(r->store, STORE_WRITE, &c, e);
+    if (res == 0)
+        res = store_exec(c, e, "DELETE FROM service_instances WHERE id = $1", "t", id);
+    if (res == 0)
+        res = store_commit(c, e);
+    (void)map_remove(r->uptime, id);
+    if (res == 0 && table_remove(r->services, id))
+        events_publish(r->events, "service.deleted", "service", id, "null", 4);
+    return res;
+}
+
+static json_t *row_document(struct store_rows *rows)
+{
+    json_t *d = json_object();
+    (void)json_put(d, "id", json_string(rows_text(rows, 0)));
+    (void)json_put(d, "serviceId", json_string(rows_text(rows, 1)));
+    (void)json_put(d, "name", json_string(rows_text(rows, 2)));
+    (void)json_put(d, "type", json_string(rows_text(rows, 3)));
+    (void)json_put(d, "nodeId", json_string(rows_text(rows, 4)));
+    (void)json_put(d, "managed", json_boolean(rows_int(rows, 5) != 0));
+    (void)json_put(d, "environment", rows_null(rows, 6) ? json_null() : json_string(rows_text(rows, 6)));
+    (void)json_put(d, "labels", rows_json(rows, 7));
+    (void)json_put(d, "container", rows_json(rows, 8));
+    (void)json_put(d, "networking", rows_json(rows, 9));
+    (void)json_put(d, "monitoring", rows_json(rows, 10));
+    (void)json_put(d, "status", rows_json(rows, 11));
+    (void)json_put(d, "metadata", rows_json(rows, 12));
+    return d;
+}
+
+#define COLUMNS                                                                                                                  \
+    "id, service_id, name, type, node_id, managed, environment, labels, container_config, networking_config, monitoring_config, " \
+    "status, metadata, version"
+
+int services_load(struct runtime *r, struct error *e)
+{
+    _cleanup_conn_ struct store_conn *c = NULL;
+    _cleanup_rows_ struct store_rows *rows = NULL;
+    int res = store_acquire(r->store, STORE_READ, &c, e);
+    if (res == 0)
+        res = store_query(c, e, &rows, "SELECT " COLUMNS " FROM service_instances", "");
+    while (res == 0 && (res = rows_next(rows, e)) == 1) {
+        _cleanup_json_ json_t *d = row_document(rows);
+        res = load_uptime(r, d) < 0 ? error_set(e, ERR_INTERNAL, "No memory.") : remember(r, d, rows_int(rows, 13), e);
+    }
+    return res;
+}
+
+int runtime_service(struct runtime *r, const char *id_or_name, struct entity **ret, struct error *e)
+{
+    struct entity *x = table_get(r->services, id_or_name);
+    if (!x)
+        return error_set(e, ERR_NOT_FOUND, "There is no service %.100s.", id_or_name);
+    *ret = x;
+    return 0;
+}
+
+size_t runtime_service_count(struct runtime *r)
+{
+    return table_size(r->services);
+}
+
+int runtime_service_save(struct runtime *r, json_t *d, int64_t expected_version, struct entity **ret, struct error *e)
+{
+    char id[ID_LEN + 1];
+    int res = 0;
+    (void)pthread_mutex_lock(&r->write_lock);
+    if (!json_str(d, "id"))
+        (void)json_put(d, "id", json_string(id_new(id)));
+    _cleanup_entity_ struct entity *old = table_get(r->services, json_str(d, "id"));
+    if (expected_version >= 0 && (old ? old->version : 0) != expected_version)
+        res = error_set(e, ERR_PRECONDITION, "Someone changed the service meanwhile.");
+    if (res == 0)
+        res = service_save_locked(r, d, (old ? old->version : 0) + 1, !old, ret, e);
+    (void)pthread_mutex_unlock(&r->write_lock);
+    return res;
+}
+
+int runtime_service_change(struct runtime *r, const char *id, int (*change)(json_t *, void *), void *ctx, struct entity **ret, struct error *e)
+{
+    (void)pthread_mutex_lock(&r->write_lock);
+    _cleanup_entity_ struct entity *x = NULL;
+    int res = runtime_service(r, id, &x, e);
+    _cleanup_json_ json_t *before = res == 0 ? entity_document(x) : NULL;
+    _cleanup_json_ json_t *d = before ? json_deep_copy(before) : NULL;
+    if (res == 0)
+        res = d ? change(d, ctx) : error_set(e, ERR_INTERNAL, "No memory.");
+    if (res == 0 && json_equal(before, d)) {
+        if (ret)
+            *ret = TAKE(x);
+    } else if (res == 0) {
+        res = service_save_locked(r, d, x->version + 1, false, ret, e);
+    }
+    (void)pthread_mutex_unlock(&r->write_lock);
+    return res;
+}
+
+int runtime_service_forget(struct runtime *r, const char *id, struct error *e)
+{
+    (void)pthread_mutex_lock(&r->write_lock);
+    int res = service_forget_locked(r, id, e);
+    (void)pthread_mutex_unlock(&r->write_lock);
+    return res;
+}
+
+static int fill(json_t *d, void *ctx)
+{
+    runtime_fill_container(d, ctx);
+    return 0;
+}
+
+int runtime_refresh_service(struct runtime *r, const char *id, struct error *e)
+{
+    _cleanup_entity_ struct entity *x = NULL;
+    struct container_engine *engine = NULL;
+    int res = runtime_service(r, id, &x, e);
+    if (res < 0)
+        return res;
+    _cleanup_json_ json_t *d = entity_document(x);
+    const char *container = json_str(d, "container.id");
+    if (!container)
+        return 0;
+    res = runtime_engine(r, json_str(d, "nodeId"), &engine, e);
+    struct engine_container c = { 0 };
+    if (res == 0)
+        res = engine->ops->inspect(engine, container, &c, e);
+    if (res == 0) {
+        res = runtime_service_change(r, x->id, fill, &c, NULL, e);
+        engine_container_done(&c);
+    }
+    return res;
+}
+
+struct running {
+    struct runtime *runtime;
+    struct runtime_container *list;
+    size_t n, cap;
+    bool failed;
+};
+
+static bool add_running(const struct row *row, void *ctx)
+{
+    struct running *x = ctx;
+    if (!row->container_id || !row->running || !str_eq(row->node_id, x->runtime->hub_id))
+        return true;
+    if (x->n == x->cap) {
+        size_t cap = x->cap ? x->cap * 2 : 32;
+        struct runtime_container *list = realloc(x->list, cap * sizeof *list);
+        if (!list) {
+            x->failed = true;
+            return false;
+        }
+        x->list = list;
+        x->cap = cap;
+    }
+    struct runtime_container *one = &x->list[x->n++];
+    str_copy(one->service_id, sizeof one->service_id, row->entity->id);
+    str_copy(one->container_id, sizeof one->container_id, row->container_id);
+    one->engine = x->runtime->engine;
+    one->restart_count = row->restart_count;
+    return true;
+}
+
+int runtime_running_containers(struct runtime *r, struct runtime_container **ret, size_t *ret_n)
+{
+    struct running x = { .runtime = r };
+    table_walk(r->services, add_running, &x);
+    if (x.failed) {
+        free(x.list);
+        return -ENOMEM;
+    }
+    *ret = x.list;
+    *ret_n = x.n;
+    return 0;
+}

@@ -1,0 +1,330 @@
+#include "runtime/table.h"
+
+#include "base/id.h"
+#include "base/json.h"
+#include "base/map.h"
+#include "base/str.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdio.h>
+
+/* ---- entities ---- */
+
+struct entity *entity_new(json_t *document, int64_t version)
+{
+    size_t len = 0;
+    struct entity *x = calloc(1, sizeof *x);
+    _cleanup_free_ char *text = json_text(document, &len);
+    if (x && text) {
+        atomic_init(&x->refs, 1);
+        str_copy(x->id, sizeof x->id, json_str(document, "id"));
+        x->name = strdup(json_str(document, "name"));
+        x->json = blob_new(text, len);
+        x->version = version;
+        (void)snprintf(x->etag, sizeof x->etag, "\"%.8s-%lld\"", x->id + 28, (long long)version);
+    }
+    if (x && (!text || !x->name || !x->json)) {
+        entity_unref(x);
+        return NULL;
+    }
+    return x;
+}
+
+static struct entity *entity_ref(struct entity *x)
+{
+    (void)atomic_fetch_add_explicit(&x->refs, 1, memory_order_relaxed);
+    return x;
+}
+
+void entity_unref(struct entity *x)
+{
+    if (!x || (atomic_load(&x->refs) && atomic_fetch_sub_explicit(&x->refs, 1, memory_order_acq_rel) != 1))
+        return;
+    free(x->name);
+    blob_unref(x->json);
+    free(x);
+}
+
+json_t *entity_document(const struct entity *x)
+{
+    return json_loadb(x->json->data, x->json->len, 0, NULL);
+}
+
+/* ---- table ---- */
+
+struct table {
+    pthread_rwlock_t lock;
+    struct row **rows; /* ordered by name, then id */
+    size_t count, cap;
+    struct map *by_id; /* borrows rows */
+    _Atomic uint64_t generation;
+};
+
+static void row_free(struct row *row)
+{
+    if (!row)
+        return;
+    entity_unref(row->entity);
+    free(row->search);
+    json_decref(row->labels);
+    free(row->container_id);
+    free(row);
+}
+
+struct table *table_new(void)
+{
+    struct table *t = calloc(1, sizeof *t);
+    if (!t)
+        return NULL;
+    t->by_id = map_new(NULL);
+    (void)pthread_rwlock_init(&t->lock, NULL);
+    if (!t->by_id) {
+        table_free(t);
+        return NULL;
+    }
+    return t;
+}
+
+void table_free(struct table *t)
+{
+    if (!t)
+        return;
+    for (size_t i = 0; i < t->count; i++)
+        row_free(t->rows[i]);
+    free(t->rows);
+    map_free(t->by_id);
+    (void)pthread_rwlock_destroy(&t->lock);
+    free(t);
+}
+
+size_t table_size(struct table *t)
+{
+    (void)pthread_rwlock_rdlock(&t->lock);
+    size_t n = t->count;
+    (void)pthread_rwlock_unlock(&t->lock);
+    return n;
+}
+
+uint64_t table_generation(struct table *t)
+{
+    return atomic_load(&t->generation);
+}
+
+static int order(const struct row *row, const char *name, const char *id)
+{
+    int by_name = strcmp(row->entity->name, name);
+    return by_name ? by_name : strcmp(row->entity->id, id);
+}
+
+/* The first place whose row is not before (name, id). */
+static size_t place(const struct table *t, const char *name, const char *id)
+{
+    size_t low = 0, high = t->count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (order(t->rows[middle], name, id) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+static void take_out(struct table *t, const struct row *row)
+{
+    size_t at = place(t, row->entity->name, row->entity->id);
+    assert(at < t->count && t->rows[at] == row);
+    memmove(t->rows + at, t->rows + at + 1, (t->count - at - 1) * sizeof *t->rows);
+    t->count--;
+}
+
+static int put_in(struct table *t, struct row *row)
+{
+    if (t->count == t->cap) {
+        size_t cap = t->cap ? t->cap * 2 : 64;
+        struct row **rows = realloc(t->rows, cap * sizeof *rows);
+        if (!rows)
+            return -ENOMEM;
+        t->rows = rows;
+        t->cap = cap;
+    }
+    size_t at = place(t, row->entity->name, row->entity->id);
+    memmove(t->rows + at + 1, t->rows + at, (t->count - at) * sizeof *t->rows);
+    t->rows[at] = row;
+    t->count++;
+    return 0;
+}
+
+int table_put(struct table *t, struct row *from)
+{
+    struct row *row = malloc(sizeof *row);
+    if (!row)
+        return -ENOMEM;
+    *row = *from;
+    (void)pthread_rwlock_wrlock(&t->lock);
+    struct row *old = map_get(t->by_id, row->entity->id);
+    int r = map_set(t->by_id, row->entity->id, row);
+    if (r == 0 && old)
+        take_out(t, old);
+    if (r == 0)
+        r = put_in(t, row);
+    (void)atomic_fetch_add(&t->generation, 1);
+    (void)pthread_rwlock_unlock(&t->lock);
+    if (r < 0)
+        free(row);
+    else
+        row_free(old);
+    return r;
+}
+
+bool table_remove(struct table *t, const char *id)
+{
+    (void)pthread_rwlock_wrlock(&t->lock);
+    struct row *row = map_get(t->by_id, id);
+    if (row) {
+        take_out(t, row);
+        (void)map_remove(t->by_id, id);
+        (void)atomic_fetch_add(&t->generation, 1);
+    }
+    (void)pthread_rwlock_unlock(&t->lock);
+    row_free(row);
+    return row != NULL;
+}
+
+static struct row *first_of_name(const struct table *t, const char *name, const char *node_id)
+{
+    for (size_t at = place(t, name, ""); at < t->count && str_eq(t->rows[at]->entity->name, name); at++)
+        if (!node_id || str_eq(t->rows[at]->node_id, node_id))
+            return t->rows[at];
+    return NULL;
+}
+
+struct entity *table_find_on(struct table *t, const char *name, const char *node_id)
+{
+    (void)pthread_rwlock_rdlock(&t->lock);
+    const struct row *row = first_of_name(t, name, node_id);
+    struct entity *x = row ? entity_ref(row->entity) : NULL;
+    (void)pthread_rwlock_unlock(&t->lock);
+    return x;
+}
+
+struct entity *table_get(struct table *t, const char *id_or_name)
+{
+    (void)pthread_rwlock_rdlock(&t->lock);
+    const struct row *row = map_get(t->by_id, id_or_name);
+    if (!row)
+        row = first_of_name(t, id_or_name, NULL);
+    struct entity *x = row ? entity_ref(row->entity) : NULL;
+    (void)pthread_rwlock_unlock(&t->lock);
+    return x;
+}
+
+void table_walk_after(struct table *t, const char *name, const char *id, bool (*each)(const struct row *, void *), void *ctx)
+{
+    (void)pthread_rwlock_rdlock(&t->lock);
+    size_t at = 0;
+    if (name) {
+        at = place(t, name, id);
+        if (at < t->count && order(t->rows[at], name, id) == 0)
+            at++;
+    }
+    while (at < t->count && each(t->rows[at], ctx))
+        at++;
+    (void)pthread_rwlock_unlock(&t->lock);
+}
+
+void table_walk(struct table *t, bool (*each)(const struct row *, void *), void *ctx)
+{
+    table_walk_after(t, NULL, NULL, each, ctx);
+}
+
+/* ---- serialized lists ---- */
+
+#define CACHED_LISTS 32
+#define CACHED_BYTES_MAX (4 << 20)
+
+struct cached_list {
+    char *query;
+    uint64_t generation, used;
+    struct blob *body;
+};
+
+struct list_cache {
+    pthread_mutex_t lock;
+    struct cached_list lists[CACHED_LISTS];
+    uint64_t turn;
+    char boot[9]; /* tags of another run of the hub never match */
+};
+
+struct list_cache *list_cache_new(void)
+{
+    struct list_cache *c = calloc(1, sizeof *c);
+    uint8_t random[4];
+    if (!c)
+        return NULL;
+    random_bytes(random, sizeof random);
+    hex_encode(random, sizeof random, c->boot);
+    (void)pthread_mutex_init(&c->lock, NULL);
+    return c;
+}
+
+void list_cache_free(struct list_cache *c)
+{
+    if (!c)
+        return;
+    for (size_t i = 0; i < CACHED_LISTS; i++) {
+        free(c->lists[i].query);
+        blob_unref(c->lists[i].body);
+    }
+    (void)pthread_mutex_destroy(&c->lock);
+    free(c);
+}
+
+static void tag(const struct list_cache *c, const char *query, uint64_t generation, char ret[64])
+{
+    uint64_t h = 0xcbf29ce484222325u;
+    for (; *query; query++)
+        h = (h ^ (unsigned char)*query) * 0x100000001b3u;
+    (void)snprintf(ret, 64, "\"%s-%llx-%llx\"", c->boot, (unsigned long long)generation, (unsigned long long)h);
+}
+
+struct blob *list_cache_get(struct list_cache *c, const char *query, uint64_t generation, char ret_etag[64])
+{
+    struct blob *body = NULL;
+    (void)pthread_mutex_lock(&c->lock);
+    for (size_t i = 0; i < CACHED_LISTS && !body; i++) {
+        struct cached_list *l = &c->lists[i];
+        if (l->body && l->generation == generation && str_eq(l->query, query)) {
+            l->used = ++c->turn;
+            body = blob_ref(l->body);
+        }
+    }
+    (void)pthread_mutex_unlock(&c->lock);
+    if (body)
+        tag(c, query, generation, ret_etag);
+    return body;
+}
+
+void list_cache_put(struct list_cache *c, const char *query, uint64_t generation, struct blob *body, char ret_etag[64])
+{
+    tag(c, query, generation, ret_etag);
+    char *copy = body->len <= CACHED_BYTES_MAX ? strdup(query) : NULL;
+    if (!copy)
+        return;
+    (void)pthread_mutex_lock(&c->lock);
+    struct cached_list *slot = &c->lists[0];
+    for (size_t i = 0; i < CACHED_LISTS; i++) {
+        struct cached_list *l = &c->lists[i];
+        if (l->query && str_eq(l->query, query)) {
+            slot = l;
+            break;
+        }
+        if (l->used < slot->used)
+            slot = l;
+    }
+    free(slot->query);
+    blob_unref(slot->body);
+    *slot = (struct cached_list){ copy, generation, ++c->turn, blob_ref(body) };
+    (void)pthread_mutex_unlock(&c->lock);
+}

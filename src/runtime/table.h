@@ -1,0 +1,48 @@
+/* Entities of one kind in memory, ordered by name, each with the few facts that lists filter by.
+ * Readers take references under a read lock; one writer at a time. Internal to the room. */
+#ifndef HB_RUNTIME_TABLE_H
+#define HB_RUNTIME_TABLE_H
+
+#include "runtime/runtime.h"
+
+#include <pthread.h>
+
+struct row {
+    struct entity *entity;
+    char node_id[37];           /* services */
+    uint8_t type, status, health, provider; /* indexes into the contract's enums; 255 none */
+    bool managed, monitored, running;
+    char *search;               /* lower-case text that `q` is looked for in; NULL none */
+    json_t *labels;             /* nodes: what `label` filters by; owned, NULL none */
+    char *container_id;         /* services: the container, running or not; owned, NULL none */
+    int restart_count;
+};
+
+struct table;
+struct table *table_new(void);
+void table_free(struct table *t);
+size_t table_size(struct table *t);
+uint64_t table_generation(struct table *t); /* rises with every change */
+/* Takes over the row's members. Replaces the entity of the same id. */
+int table_put(struct table *t, struct row *row);
+bool table_remove(struct table *t, const char *id);
+struct entity *table_get(struct table *t, const char *id_or_name); /* new reference or NULL */
+/* By id first, then by the first row of that name on `node_id` (NULL: any). */
+struct entity *table_find_on(struct table *t, const char *name, const char *node_id);
+
+/* Calls `each` for all rows in order, under the read lock: keep it short. False from it ends the walk. */
+void table_walk(struct table *t, bool (*each)(const struct row *row, void *ctx), void *ctx);
+/* As table_walk, but begins after the row with this name and id. */
+void table_walk_after(struct table *t, const char *name, const char *id, bool (*each)(const struct row *row, void *ctx), void *ctx);
+
+struct entity *entity_new(json_t *document, int64_t version); /* serializes; NULL: no memory */
+
+/* Serialized lists, kept while the table does not change: at most 32, the least used goes. */
+struct list_cache;
+struct list_cache *list_cache_new(void);
+void list_cache_free(struct list_cache *c);
+/* New reference or NULL; fills the tag. */
+struct blob *list_cache_get(struct list_cache *c, const char *query, uint64_t generation, char ret_etag[64]);
+void list_cache_put(struct list_cache *c, const char *query, uint64_t generation, struct blob *body, char ret_etag[64]);
+
+#endif
