@@ -337,6 +337,9 @@ static int outcome(struct docker_http *h, struct handle *a, const struct transfe
         return error_set(e, ERR_UPSTREAM_TIMEOUT, "The container engine did not answer within %lld s.",
                          (long long)t->call->header_ms / 1000);
     curl_easy_getinfo(a->easy, CURLINFO_CONNECT_TIME_T, &connected_us);
+    /* libcurl has one code for a reset connection and for a body whose chunks are nonsense. */
+    if (code == CURLE_RECV_ERROR && !str_starts(a->words, "Recv failure"))
+        code = CURLE_WEIRD_SERVER_REPLY;
     switch (code) {
     case CURLE_OPERATION_TIMEDOUT:
         if (!connected_us && !t->heard && !h->socket_path)
