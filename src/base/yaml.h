@@ -7,7 +7,8 @@
  *
  * Ownership: the caller owns what it gets. Threads: no state is shared.
  */
-#pragma once
+#ifndef HB_YAML_H
+#define HB_YAML_H
 
 #include "base/error.h"
 
@@ -39,3 +40,5 @@ int yaml_load_lines(const char *text, size_t size, struct yaml_options options, 
  * a value that is absent, its nearest parent's. */
 unsigned yaml_line_of(const struct yaml_lines *lines, const char *pointer);
 void yaml_lines_free(struct yaml_lines *lines);
+
+#endif

@@ -7,7 +7,8 @@
  * Threads: one thread adds and compiles; after that any number of threads may
  * validate, coerce and fill defaults at once, as nothing is written any more.
  */
-#pragma once
+#ifndef HB_SCHEMA_H
+#define HB_SCHEMA_H
 
 #include <jansson.h>
 #include <stdbool.h>
@@ -71,3 +72,5 @@ int schema_coerce_all(const struct schema *schema, const char *const *texts, siz
 /* Adds the `default` of each absent property, in nested objects and lists too,
  * through `$ref` and `allOf`. 0, or -1 when memory is short. */
 int schema_apply_defaults(const struct schema *schema, json_t *object);
+
+#endif

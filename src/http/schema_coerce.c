@@ -1,6 +1,6 @@
 /* From a parameter's text to the value its schema means, and the filling in of
  * defaults: both look through `$ref` and `allOf` but validate nothing. */
-#include "schema_internal.h"
+#include "http/schema_internal.h"
 
 #include <stdlib.h>
 #include <string.h>

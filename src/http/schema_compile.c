@@ -2,7 +2,7 @@
  * From schema objects to nodes. Each object becomes one node, made when first
  * referred to and filled from a queue, so neither cycles nor depth matter here.
  */
-#include "schema_internal.h"
+#include "http/schema_internal.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -123,7 +123,7 @@ static unsigned type_named(const char *name)
 {
     static const char *const names[] = { "null", "boolean", "integer", "number", "string", "array", "object" };
 
-    for (unsigned i = 0; name && i < sizeof names / sizeof *names; i++)
+    for (unsigned i = 0; name && i < ARRAY_LEN(names); i++)
         if (strcmp(names[i], name) == 0)
             return 1u << i;
     return 0;
@@ -530,11 +530,11 @@ static const struct keyword {
 };
 
 /* dependencies and the two dependent* keywords make two rules each. */
-_Static_assert(sizeof keywords / sizeof *keywords + 3 <= MAX_RULES, "every keyword's rules fit a compiler");
+_Static_assert(ARRAY_LEN(keywords) + 3 <= MAX_RULES, "every keyword's rules fit a compiler");
 
 const char *schema_subschemas(size_t index, enum subschemas *ret_shape)
 {
-    if (index >= sizeof keywords / sizeof *keywords)
+    if (index >= ARRAY_LEN(keywords))
         return NULL;
     *ret_shape = keywords[index].shape;
     return keywords[index].name;
@@ -545,7 +545,7 @@ static int compile_keywords(struct compiler *c, const struct dialect *dialect)
     bool only_ref = dialect->draft == SCHEMA_DRAFT_7 && json_object_get(c->at, "$ref");
     const json_t *value;
 
-    for (size_t i = 0; i < sizeof keywords / sizeof *keywords; i++) {
+    for (size_t i = 0; i < ARRAY_LEN(keywords); i++) {
         const struct keyword *keyword = &keywords[i];
         if (!keyword->compile || !(keyword->drafts & 1u << dialect->draft) ||
             !(keyword->vocabularies & dialect->vocabularies))

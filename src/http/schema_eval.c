@@ -3,69 +3,12 @@
  * failure; only a refused value is walked again to collect problems, so a good
  * value costs no text. `struct run` carries the bounds of both passes.
  */
-#include "schema_internal.h"
+#include "http/schema_run.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-/* Resources entered so far, innermost first: what `$dynamicRef` looks through. */
-struct scope {
-    const struct resource *resource;
-    const struct scope *up;
-};
-
-/* Which members or items of the value some keyword has evaluated. */
-struct seen {
-    size_t count;
-    uint64_t small;
-    uint64_t *big; /* for more than 64 */
-};
-
-struct frame {
-    const json_t *value;
-    const struct path *path;
-    const struct scope *scope;
-    struct seen *seen; /* NULL: nobody asks */
-};
-
-struct run {
-    unsigned flags;
-    struct schema_result *result; /* NULL: the quiet pass */
-    unsigned depth;
-    long steps;
-    void *match;
-    bool stopped; /* a bound was hit: the value is refused, whatever `not` says */
-    struct schema_problem why;
-};
-
 static bool eval(struct run *run, const struct node *node, const struct frame *outer);
-
-#define COMPLAIN(run, path, keyword, ...)                                      \
-    ({                                                                         \
-        if ((run)->result)                                                     \
-            schema_problem_add((run)->result, (path), (keyword), __VA_ARGS__); \
-        false;                                                                 \
-    })
-
-static bool stop(struct run *run, const struct path *path, const char *keyword, const char *reason)
-{
-    if (!run->stopped) {
-        run->stopped = true;
-        run->why = (struct schema_problem){ schema_path_print(path), strdup(reason), keyword };
-    }
-    return false;
-}
-
-static bool out_of_steps(struct run *run, const struct frame *f, const char *keyword)
-{
-    return run->steps <= 0 && !stop(run, f->path, keyword, "takes too many steps to check");
-}
-
-/* The quiet pass needs one failure, the other pass all of them. */
-static bool enough(const struct run *run)
-{
-    return !run->result || run->stopped;
-}
 
 /* ---- what was evaluated ---- */
 
@@ -131,226 +74,6 @@ static bool test(struct run *run, const struct node *node, const struct frame *f
     return accepted;
 }
 
-/* ---- assertions ---- */
-
-static bool check_type(struct run *run, const struct node *node, const struct rule *rule, const struct frame *f)
-{
-    char types[120];
-
-    if (schema_type_of(f->value) & rule->types)
-        return true;
-    if (run->result)
-        schema_types_print(rule->types, types, sizeof types);
-    return COMPLAIN(run, f->path, rule->keyword, "must be %s", types);
-}
-
-static bool check_enum(struct run *run, const struct node *node, const struct rule *rule, const struct frame *f)
-{
-    char values[1024];
-
-    for (size_t i = 0; i < json_array_size(rule->value); i++)
-        if (schema_equal(f->value, json_array_get(rule->value, i), &run->steps))
-            return true;
-    if (out_of_steps(run, f, rule->keyword))
-        return false;
-    if (run->result)
-        schema_values_print(rule->value, values, sizeof values);
-    return COMPLAIN(run, f->path, rule->keyword, "must be %s%s", json_array_size(rule->value) == 1 ? "" : "one of ",
-                    values);
-}
-
-static bool check_const(struct run *run, const struct node *node, const struct rule *rule, const struct frame *f)
-{
-    char value[200];
-
-    if (schema_equal(f->value, rule->value, &run->steps))
-        return true;
-    if (out_of_steps(run, f, rule->keyword))
-        return false;
-    if (run->result)
-        schema_value_print(rule->value, value, sizeof value);
-    return COMPLAIN(run, f->path, rule->keyword, "must be %s", value);
-}
-
-static bool check_number(struct run *run, const struct node *node, const struct rule *rule, const struct frame *f)
-{
-    static const char *const words[] = {
-        [RULE_MULTIPLE_OF] = "a multiple of",   [RULE_MAXIMUM] = "at most",
-        [RULE_EXCLUSIVE_MAXIMUM] = "less than", [RULE_MINIMUM] = "at least",
-        [RULE_EXCLUSIVE_MINIMUM] = "more than",
-    };
-    char limit[40];
-    bool good;
-
-    if (!json_is_number(f->value))
-        return true;
-    if (rule->kind == RULE_MULTIPLE_OF) {
-        good = schema_number_is_multiple(f->value, rule->value);
-    } else {
-        int order = schema_number_compare(f->value, rule->value);
-        good = rule->kind == RULE_MAXIMUM             ? order <= 0
-               : rule->kind == RULE_EXCLUSIVE_MAXIMUM ? order < 0
-               : rule->kind == RULE_MINIMUM           ? order >= 0
-                                                      : order > 0;
-    }
-    if (good)
-        return true;
-    if (run->result)
-        schema_number_print(rule->value, limit, sizeof limit);
-    return COMPLAIN(run, f->path, rule->keyword, "must be %s %s", words[rule->kind], limit);
-}
-
-/* Code points of a string. */
-static size_t string_length(const json_t *string)
-{
-    const char *text = json_string_value(string);
-    size_t length = 0;
-
-    for (size_t i = json_string_length(string); i > 0; i--, text++)
-        length += ((unsigned char)*text & 0xc0) != 0x80;
-    return length;
-}
-
-static bool check_count(struct run *run, const struct node *node, const struct rule *rule, const struct frame *f)
-{
-    static const struct {
-        json_type type;
-        bool max;
-        const char *one, *many;
-    } kinds[] = {
-        [RULE_MAX_LENGTH] = { JSON_STRING, true, "character", "characters" },
-        [RULE_MIN_LENGTH] = { JSON_STRING, false, "character", "characters" },
-        [RULE_MAX_ITEMS] = { JSON_ARRAY, true, "item", "items" },
-        [RULE_MIN_ITEMS] = { JSON_ARRAY, false, "item", "items" },
-        [RULE_MAX_PROPERTIES] = { JSON_OBJECT, true, "field", "fields" },
-        [RULE_MIN_PROPERTIES] = { JSON_OBJECT, false, "field", "fields" },
-    };
-    json_type type = kinds[rule->kind].type;
-    bool max = kinds[rule->kind].max;
-    size_t count;
-
-    if (json_typeof(f->value) != type)
-        return true;
-    count = type == JSON_STRING  ? string_length(f->value)
-            : type == JSON_ARRAY ? json_array_size(f->value)
-                                 : json_object_size(f->value);
-    if (max ? count <= rule->limit : count >= rule->limit)
-        return true;
-    return COMPLAIN(run, f->path, rule->keyword, "must %s %s %zu %s", type == JSON_STRING ? "be" : "have",
-                    max ? "at most" : "at least", rule->limit,
-                    rule->limit == 1 ? kinds[rule->kind].one : kinds[rule->kind].many);
-}
-
-static enum pattern_outcome match(struct run *run, const struct pattern *pattern, const struct path *path,
-                                  const char *keyword, const char *text, size_t length)
-{
-    enum pattern_outcome outcome = schema_pattern_match(pattern, text, length, &run->match);
-
-    if (outcome == PATTERN_LIMIT)
-        stop(run, path, keyword, "takes too many steps to match against its pattern");
-    return outcome;
-}
-
-static bool check_pattern(struct run *run, const struct node *node, const struct rule *rule, const struct frame *f)
-{
-    if (!json_is_string(f->value))
-        return true;
-    switch (
-        match(run, rule->pattern, f->path, rule->keyword, json_string_value(f->value), json_string_length(f->value))) {
-    case PATTERN_MATCHES: return true;
-    case PATTERN_LIMIT: return false;
-    default:
-        return COMPLAIN(run, f->path, rule->keyword, "must match the pattern %s", schema_pattern_source(rule->pattern));
-    }
-}
-
-static bool check_format(struct run *run, const struct node *node, const struct rule *rule, const struct frame *f)
-{
-    if (!json_is_string(f->value) || !(run->flags & SCHEMA_FORMATS || node->always_formats))
-        return true;
-    if (rule->format->accepts(json_string_value(f->value), json_string_length(f->value)))
-        return true;
-    return COMPLAIN(run, f->path, rule->keyword, "%s", rule->format->reason);
-}
-
-struct hashed {
-    uint64_t hash;
-    const json_t *value;
-};
-
-static int by_hash(const void *a, const void *b)
-{
-    uint64_t x = ((const struct hashed *)a)->hash, y = ((const struct hashed *)b)->hash;
-
-    return (x > y) - (x < y);
-}
-
-static bool holds_twins(struct run *run, const struct hashed *items, size_t count)
-{
-    for (size_t i = 0; i < count; i++)
-        for (size_t j = i + 1; j < count && items[j].hash == items[i].hash && run->steps > 0; j++)
-            if (schema_equal(items[i].value, items[j].value, &run->steps))
-                return true;
-    return false;
-}
-
-static bool check_unique(struct run *run, const struct node *node, const struct rule *rule, const struct frame *f)
-{
-    size_t count = json_array_size(f->value);
-    struct hashed *items;
-    bool twins;
-
-    if (count < 2)
-        return true;
-    items = calloc(count, sizeof *items);
-    if (!items)
-        return stop(run, f->path, rule->keyword, "could not be checked: out of memory");
-    for (size_t i = 0; i < count; i++) {
-        const json_t *item = json_array_get(f->value, i);
-        items[i] = (struct hashed){ schema_hash(item), item };
-    }
-    qsort(items, count, sizeof *items, by_hash);
-    twins = holds_twins(run, items, count);
-    free(items);
-    if (out_of_steps(run, f, rule->keyword))
-        return false;
-    return !twins || COMPLAIN(run, f->path, rule->keyword, "must not hold the same item twice");
-}
-
-static bool check_required(struct run *run, const struct node *node, const struct rule *rule, const struct frame *f)
-{
-    bool valid = true;
-
-    if (!json_is_object(f->value))
-        return true;
-    for (size_t i = 0; i < rule->required.count; i++) {
-        struct path missing = { f->path, rule->required.names[i], 0 };
-        if (json_object_get(f->value, missing.key))
-            continue;
-        valid = COMPLAIN(run, &missing, rule->keyword, "is required");
-        if (enough(run))
-            break;
-    }
-    return valid;
-}
-
-static bool check_dependent(struct run *run, const struct node *node, const struct rule *rule, const struct frame *f)
-{
-    bool valid = true;
-
-    for (size_t i = 0; json_is_object(f->value) && i < rule->dependent.count; i++) {
-        const struct name_list *list = &rule->dependent.lists[i];
-        if (!json_object_get(f->value, list->name))
-            continue;
-        for (size_t j = 0; j < list->count; j++) {
-            struct path missing = { f->path, list->names[j], 0 };
-            if (!json_object_get(f->value, missing.key))
-                valid = COMPLAIN(run, &missing, rule->keyword, "is required beside \"%s\"", list->name);
-        }
-    }
-    return valid;
-}
-
 /* ---- applicators to members and items ---- */
 
 static const struct node *property_node(const struct members_rule *members, const char *name)
@@ -390,7 +113,7 @@ static bool check_member(struct run *run, const struct rule *rule, const struct 
 
     for (size_t i = 0; i < members->pattern_count && !(enough(run) && !valid); i++) {
         enum pattern_outcome outcome =
-            match(run, members->patterns[i].pattern, &path, "patternProperties", key, strlen(key));
+            schema_match(run, members->patterns[i].pattern, &path, "patternProperties", key, strlen(key));
         if (outcome == PATTERN_LIMIT)
             return false;
         if (outcome == PATTERN_DIFFERS)
@@ -430,7 +153,7 @@ static bool check_name(struct run *run, const struct rule *rule, const struct fr
     if (!value || (outer && !own)) {
         json_decref(value);
         free(own);
-        return stop(run, f->path, rule->keyword, "could not be checked: out of memory");
+        return schema_stop(run, f->path, rule->keyword, "could not be checked: out of memory");
     }
     run->result = own;
     valid = eval(run, rule->node, &child);
@@ -678,25 +401,25 @@ static bool (*const checks[RULE_KINDS])(struct run *, const struct node *, const
                                         const struct frame *) = {
     [RULE_REF] = check_ref,
     [RULE_DYNAMIC_REF] = check_dynamic_ref,
-    [RULE_TYPE] = check_type,
-    [RULE_ENUM] = check_enum,
-    [RULE_CONST] = check_const,
-    [RULE_MULTIPLE_OF] = check_number,
-    [RULE_MAXIMUM] = check_number,
-    [RULE_EXCLUSIVE_MAXIMUM] = check_number,
-    [RULE_MINIMUM] = check_number,
-    [RULE_EXCLUSIVE_MINIMUM] = check_number,
-    [RULE_MAX_LENGTH] = check_count,
-    [RULE_MIN_LENGTH] = check_count,
-    [RULE_PATTERN] = check_pattern,
-    [RULE_FORMAT] = check_format,
-    [RULE_MAX_ITEMS] = check_count,
-    [RULE_MIN_ITEMS] = check_count,
-    [RULE_UNIQUE_ITEMS] = check_unique,
-    [RULE_MAX_PROPERTIES] = check_count,
-    [RULE_MIN_PROPERTIES] = check_count,
-    [RULE_REQUIRED] = check_required,
-    [RULE_DEPENDENT_REQUIRED] = check_dependent,
+    [RULE_TYPE] = schema_assert,
+    [RULE_ENUM] = schema_assert,
+    [RULE_CONST] = schema_assert,
+    [RULE_MULTIPLE_OF] = schema_assert,
+    [RULE_MAXIMUM] = schema_assert,
+    [RULE_EXCLUSIVE_MAXIMUM] = schema_assert,
+    [RULE_MINIMUM] = schema_assert,
+    [RULE_EXCLUSIVE_MINIMUM] = schema_assert,
+    [RULE_MAX_LENGTH] = schema_assert,
+    [RULE_MIN_LENGTH] = schema_assert,
+    [RULE_PATTERN] = schema_assert,
+    [RULE_FORMAT] = schema_assert,
+    [RULE_MAX_ITEMS] = schema_assert,
+    [RULE_MIN_ITEMS] = schema_assert,
+    [RULE_UNIQUE_ITEMS] = schema_assert,
+    [RULE_MAX_PROPERTIES] = schema_assert,
+    [RULE_MIN_PROPERTIES] = schema_assert,
+    [RULE_REQUIRED] = schema_assert,
+    [RULE_DEPENDENT_REQUIRED] = schema_assert,
     [RULE_MEMBERS] = check_members,
     [RULE_PROPERTY_NAMES] = check_names,
     [RULE_DEPENDENT_SCHEMAS] = check_dependent_schemas,
@@ -730,7 +453,7 @@ static bool eval_tracked(struct run *run, const struct node *node, struct frame 
     bool valid;
 
     if (!seen_init(&own, count))
-        return stop(run, f->path, "unevaluated", "could not be checked: out of memory");
+        return schema_stop(run, f->path, "unevaluated", "could not be checked: out of memory");
     f->seen = &own;
     valid = eval_rules(run, node, f);
     if (outer && (valid || run->result))
@@ -748,9 +471,9 @@ static bool eval(struct run *run, const struct node *node, const struct frame *o
     if (node->kind != NODE_RULES)
         return node->kind == NODE_TRUE || COMPLAIN(run, outer->path, "false", "is not allowed");
     if (run->depth >= SCHEMA_MAX_DEPTH)
-        return stop(run, outer->path, "$ref", "is nested too deeply to check");
+        return schema_stop(run, outer->path, "$ref", "is nested too deeply to check");
     run->steps--;
-    if (run->stopped || out_of_steps(run, outer, "$ref"))
+    if (run->stopped || schema_out_of_steps(run, outer, "$ref"))
         return false;
     run->depth++;
     if (!outer->scope || outer->scope->resource != node->resource)
@@ -758,6 +481,21 @@ static bool eval(struct run *run, const struct node *node, const struct frame *o
     valid = frame.seen || node->unevaluated ? eval_tracked(run, node, &frame) : eval_rules(run, node, &frame);
     run->depth--;
     return valid;
+}
+
+/* The bound a pass ran into is its last problem. */
+static void keep_why(struct run *run)
+{
+    struct schema_result *result = run->result;
+
+    if (result && result->count < SCHEMA_MAX_PROBLEMS && run->why.pointer && run->why.reason) {
+        result->problems[result->count++] = run->why;
+        return;
+    }
+    if (result && run->stopped)
+        result->truncated = true;
+    free(run->why.pointer);
+    free(run->why.reason);
 }
 
 /* One pass; false when the value is refused, `result` NULL for the quiet one. */
@@ -768,13 +506,7 @@ static bool pass(const struct schema *schema, const json_t *value, unsigned flag
     bool valid = eval(&run, &schema->node, &frame) && !run.stopped;
 
     schema_pattern_match_free(run.match);
-    if (result && run.stopped && run.why.pointer && run.why.reason) {
-        schema_result_done(result);
-        result->problems[result->count++] = run.why;
-    } else {
-        free(run.why.pointer);
-        free(run.why.reason);
-    }
+    keep_why(&run);
     return valid;
 }
 

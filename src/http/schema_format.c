@@ -1,5 +1,5 @@
 /* The formats that are checked when a caller asks for it; others only annotate. */
-#include "schema_internal.h"
+#include "http/schema_internal.h"
 
 #include <arpa/inet.h>
 #include <ctype.h>
@@ -391,7 +391,7 @@ static const struct format formats[] = {
 
 const struct format *schema_format_find(const char *name)
 {
-    for (size_t i = 0; i < sizeof formats / sizeof *formats; i++)
+    for (size_t i = 0; i < ARRAY_LEN(formats); i++)
         if (strcmp(formats[i].name, name) == 0)
             return &formats[i];
     return NULL;

@@ -6,13 +6,11 @@
  * anchors; each schema object reached becomes a node holding an array of rules;
  * evaluation walks nodes and values and writes nothing but its own `struct run`.
  */
-#pragma once
+#ifndef HB_SCHEMA_INTERNAL_H
+#define HB_SCHEMA_INTERNAL_H
 
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE 1
-#endif
-
-#include "schema.h"
+#include "base/base.h"
+#include "http/schema.h"
 
 #include <stdint.h>
 
@@ -225,8 +223,6 @@ struct reason {
     size_t size;
 };
 
-#define PRINTF_LIKE(f, a) __attribute__((format(printf, f, a)))
-
 /* Always -1, so that `return schema_fail(...)` reads well. */
 int schema_fail(struct reason reason, const char *format, ...) PRINTF_LIKE(2, 3);
 
@@ -299,3 +295,5 @@ unsigned schema_node_types(const struct node *node);
 void schema_result_move(struct schema_result *to, struct schema_result *from);
 /* How far a branch is from accepting the value at `path`; less is closer. */
 unsigned schema_result_distance(const struct schema_result *result, const struct path *path);
+
+#endif

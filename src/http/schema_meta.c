@@ -2,7 +2,7 @@
  * The meta-schemas of the two drafts, in a compact form of our own that accepts
  * and refuses the same documents, and the names dialects and vocabularies go by.
  */
-#include "schema_internal.h"
+#include "http/schema_internal.h"
 
 #include <string.h>
 
@@ -77,7 +77,7 @@ int schema_meta_add(struct schema_set *set, struct reason reason)
         { "https://json-schema.org/draft/2020-12/schema", draft2020 },
     };
 
-    for (size_t i = 0; i < sizeof documents / sizeof *documents; i++) {
+    for (size_t i = 0; i < ARRAY_LEN(documents); i++) {
         json_t *document = json_loads(documents[i].text, 0, NULL);
         int status = document ? schema_set_add(set, documents[i].uri, document, reason.text, reason.size) : -1;
         json_decref(document);
@@ -102,7 +102,7 @@ bool schema_meta_dialect(const char *uri, struct dialect *ret_dialect)
 
     if (length > 0 && uri[length - 1] == '#')
         length--;
-    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+    for (size_t i = 0; i < ARRAY_LEN(known); i++) {
         if (strlen(known[i].uri) != length || memcmp(known[i].uri, uri, length) != 0)
             continue;
         *ret_dialect = (struct dialect){ known[i].draft, VOCABULARY_ALL };
@@ -130,7 +130,7 @@ unsigned schema_meta_vocabulary(const char *uri)
 
     if (strncmp(uri, prefix, sizeof prefix - 1) != 0)
         return 0;
-    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+    for (size_t i = 0; i < ARRAY_LEN(known); i++)
         if (strcmp(known[i].name, uri + sizeof prefix - 1) == 0)
             return known[i].vocabulary;
     return 0;

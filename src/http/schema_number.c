@@ -3,7 +3,7 @@
  * numbers are compared as such, never rounded through a double; multiples are
  * told on the shortest decimal form of a double, so 0.0075 is a multiple of 0.0001.
  */
-#include "schema_internal.h"
+#include "http/schema_internal.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -4,7 +4,7 @@
  * so a pattern means here what it means in the browser. Matching is bounded by steps.
  */
 #define PCRE2_CODE_UNIT_WIDTH 8
-#include "schema_internal.h"
+#include "http/schema_internal.h"
 
 #include <ctype.h>
 #include <pcre2.h>
@@ -154,7 +154,7 @@ static int put_property(struct translation *t, char letter)
     t->at = close + 1;
     value = strchr(name, '=');
     value = value ? value + 1 : name;
-    for (size_t i = 0; i < sizeof categories / sizeof *categories; i++)
+    for (size_t i = 0; i < ARRAY_LEN(categories); i++)
         if (strcmp(value, categories[i].name) == 0)
             value = memcpy(name, categories[i].code, strlen(categories[i].code) + 1);
     for (const char *p = value; *p; p++)

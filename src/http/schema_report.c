@@ -1,5 +1,5 @@
 /* Problems in words a person reads after the field's name, and where they are. */
-#include "schema_internal.h"
+#include "http/schema_internal.h"
 
 #include <stdarg.h>
 #include <stdio.h>

@@ -1,6 +1,6 @@
 /* The documents of a set: their memory, their index of resources and anchors,
  * and the resolution of references between them. */
-#include "schema_internal.h"
+#include "http/schema_internal.h"
 
 #include <stdarg.h>
 #include <stdio.h>

@@ -1,5 +1,5 @@
 /* Reference resolution by RFC 3986 section 5, on plain strings. */
-#include "schema_internal.h"
+#include "http/schema_internal.h"
 
 #include <ctype.h>
 #include <stdlib.h>

@@ -14,11 +14,11 @@
 #include "http/schema.h"
 
 #include <dirent.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 
 static const char suite_default[] = "/usr/share/json-schema-test-suite";
 
@@ -367,6 +367,9 @@ static void test_bounds(void **state)
            " takes too many steps to match against its pattern (pattern)");
     expect("{'not':{'pattern':'^(a+)+$'}}", "'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa!'",
            " takes too many steps to match against its pattern (pattern)");
+    expect("{'properties':{'a':{'type':'null'},'b':{'pattern':'^(a+)+$'},'c':{'type':'null'}}}",
+           "{'a':1,'b':'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa!','c':1}",
+           "/a must be null (type); /b takes too many steps to match against its pattern (pattern)");
     expect("{'anyOf':[{'not':{'anyOf':[{'$ref':'#'},{'$ref':'#'}]}},{'$ref':'#'}]}", "1",
            " is nested too deeply to check ($ref)");
 }
@@ -605,6 +608,48 @@ static void test_defaults(void **state)
     schema_set_free(fixture.set);
 }
 
+struct shared {
+    const struct schema *schema;
+    const json_t *good, *bad;
+    bool right;
+};
+
+static void *validate_often(void *data)
+{
+    struct shared *shared = data;
+    struct schema_result result;
+
+    shared->right = true;
+    for (int i = 0; i < 200; i++) {
+        shared->right &= schema_validate(shared->schema, shared->good, SCHEMA_FORMATS, NULL);
+        shared->right &= !schema_validate(shared->schema, shared->bad, SCHEMA_FORMATS, &result) && result.count == 2;
+        schema_result_done(&result);
+    }
+    return NULL;
+}
+
+/* One compiled schema and one value, read by all; the thread sanitizer says whether only read. */
+static void test_threads(void **state)
+{
+    struct fixture fixture = compile(service);
+    json_t *good = parse("{'name':'web','image':'x','ports':[1,2,3]}"), *bad = parse("{'name':'UP','ports':[1,2,0]}");
+    struct shared shared[4];
+    pthread_t threads[4];
+
+    json_object_set_new(bad, "image", json_string("x"));
+    for (int i = 0; i < 4; i++) {
+        shared[i] = (struct shared){ fixture.schema, good, bad, false };
+        assert_int_equal(pthread_create(&threads[i], NULL, validate_often, &shared[i]), 0);
+    }
+    for (int i = 0; i < 4; i++) {
+        pthread_join(threads[i], NULL);
+        assert_true(shared[i].right);
+    }
+    json_decref(good);
+    json_decref(bad);
+    schema_set_free(fixture.set);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -619,6 +664,7 @@ int main(void)
         cmocka_unit_test(test_draft2020),
         cmocka_unit_test(test_coerce),
         cmocka_unit_test(test_defaults),
+        cmocka_unit_test(test_threads),
         cmocka_unit_test(test_suite_draft7),
         cmocka_unit_test(test_suite_draft2020),
     };
