@@ -7,9 +7,9 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
-#define ACCEPTS         64  /* a turn */
+#define ACCEPTS 64  /* a turn */
 #define ACCEPT_PAUSE_MS 100
-#define EVICT_LOOKS     64
+#define EVICT_LOOKS 64
 
 /* Ends the oldest idle connection of a stranger. False: there is none. */
 static bool evict_idle(struct loop *l)

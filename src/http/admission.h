@@ -10,7 +10,7 @@
 #include <sys/socket.h>
 
 #define ADMISSION_KNOWN_MAX 1024 /* addresses remembered; the longest-known gives way */
-#define ADMISSION_KNOWN_MS  600000
+#define ADMISSION_KNOWN_MS 600000
 
 union address {
     struct sockaddr any;

@@ -32,12 +32,12 @@ static const unsigned moves[CONN_STATES] = {
     [CONN_LINGER] = TO(CONN_CLOSED),
 };
 
-#define TURNS          32    /* steps before the others' turn */
-#define HEAD_READ      8192  /* bytes a read; bounds what pipelining can make us hold */
-#define BODY_READ      16384
-#define LINGER_MS      1000
-#define LINGER_BYTES   65536
-#define DISCARD_BYTES  65536 /* what a subscriber may send us before we hang up */
+#define TURNS 32    /* steps before the others' turn */
+#define HEAD_READ 8192  /* bytes a read; bounds what pipelining can make us hold */
+#define BODY_READ 16384
+#define LINGER_MS 1000
+#define LINGER_BYTES 65536
+#define DISCARD_BYTES 65536 /* what a subscriber may send us before we hang up */
 
 /* WAIT: nothing to do before an event. GO: call again. */
 enum step { WAIT, GO };
@@ -509,8 +509,8 @@ static enum step nothing(struct conn *c)
 }
 
 static enum step (*const steps[CONN_STATES])(struct conn *c) = {
-    [CONN_HANDSHAKE] = handshake, [CONN_IDLE] = read_head,      [CONN_HEAD] = read_head,
-    [CONN_BODY] = read_body,      [CONN_HANDLING] = nothing,    [CONN_WRITING] = write_reply,
+    [CONN_HANDSHAKE] = handshake,    [CONN_IDLE] = read_head,   [CONN_HEAD] = read_head,
+    [CONN_BODY] = read_body,         [CONN_HANDLING] = nothing, [CONN_WRITING] = write_reply,
     [CONN_STREAMING] = write_stream, [CONN_LINGER] = linger,    [CONN_CLOSED] = nothing,
 };
 

@@ -3,12 +3,12 @@
 #include <string.h>
 #include <strings.h>
 
-#define METHOD_MAX         32
-#define EXTENSION_MAX      256  /* a chunk */
-#define EXTENSIONS_MAX     4096 /* a body: else a byte of body could cost its sender nothing and us 256 */
-#define TRAILER_BYTES_MAX  4096
-#define CHUNK_DIGITS_MAX   16
-#define LENGTH_DIGITS_MAX  18
+#define METHOD_MAX 32
+#define EXTENSION_MAX 256  /* a chunk */
+#define EXTENSIONS_MAX 4096 /* a body: else a byte of body could cost its sender nothing and us 256 */
+#define TRAILER_BYTES_MAX 4096
+#define CHUNK_DIGITS_MAX 16
+#define LENGTH_DIGITS_MAX 18
 
 enum { TOKEN = 1, VALUE = 2, TARGET = 4, HOST = 8 };
 
@@ -76,7 +76,7 @@ bool http1_field_ok(const char *name, const char *value)
 /* ---- request line ---- */
 
 static const char *const methods[] = {
-    [HTTP_GET] = "GET",     [HTTP_HEAD] = "HEAD",   [HTTP_POST] = "POST",       [HTTP_PUT] = "PUT",
+    [HTTP_GET] = "GET",     [HTTP_HEAD] = "HEAD",     [HTTP_POST] = "POST",       [HTTP_PUT] = "PUT",
     [HTTP_PATCH] = "PATCH", [HTTP_DELETE] = "DELETE", [HTTP_OPTIONS] = "OPTIONS",
 };
 
@@ -483,9 +483,12 @@ static int chunk_begin(struct http1_chunks *c, char ch, size_t room, struct erro
 
 /* Fields that change framing, routing or identity must not come after the body (RFC 9110, 6.5.1). */
 static const char *const forbidden_trailers[] = {
-    "transfer-encoding", "content-length", "host",   "connection", "expect",  "te",     "trailer",
-    "authorization",     "cookie",         "upgrade", "content-encoding", "content-type", "content-range", "forwarded",
-    "x-forwarded-for",   "x-csrf-token",
+    "transfer-encoding", "content-length",   "host",
+    "connection",        "expect",           "te",
+    "trailer",           "authorization",    "cookie",
+    "upgrade",           "content-encoding", "content-type",
+    "content-range",     "forwarded",        "x-forwarded-for",
+    "x-csrf-token",
 };
 
 static int trailer_line(struct http1_chunks *c, struct error *e)

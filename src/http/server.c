@@ -13,7 +13,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#define BACKLOG      1024
+#define BACKLOG 1024
 #define FDS_FOR_REST 128 /* descriptors left for files, database, engine */
 
 static unsigned default_connections(void)
@@ -91,7 +91,7 @@ static unsigned port_of(int fd)
 static int listen_on(struct http_server *s, const char *text, struct error *e)
 {
     char host[256];
-    const char *port;
+    const char *port = NULL;
     int r = split_listen(text, host, sizeof host, &port, e);
     if (r < 0)
         return r;

@@ -97,7 +97,8 @@ void http_reply(struct http_exchange *x, int status, const struct http_field *fi
  * Ownership: the caller holds one reference until http_stream_unref. */
 struct http_stream *http_stream_begin(struct http_exchange *x, int status, const struct http_field *fields, size_t n,
                                       void (*on_close)(void *user), void *user);
-int http_stream_send(struct http_stream *s, struct blob *frame); /* any thread; 0, -EPIPE closed, -ENOBUFS too slow: now closing */
+/* Any thread. 0, -EPIPE closed, -ENOBUFS too slow: now closing. */
+int http_stream_send(struct http_stream *s, struct blob *frame);
 void http_stream_close(struct http_stream *s);
 void http_stream_unref(struct http_stream *s);
 

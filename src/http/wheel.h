@@ -9,9 +9,9 @@
 
 #include <sys/queue.h>
 
-#define WHEEL_SLOTS   1024
+#define WHEEL_SLOTS 1024
 #define WHEEL_TICK_MS 16
-#define WHEEL_NEVER   INT64_MAX
+#define WHEEL_NEVER INT64_MAX
 
 struct wheel_timer {
     LIST_ENTRY(wheel_timer) link;
