@@ -11,7 +11,23 @@ export default defineConfig({
   plugins: [react(), tailwindcss(), budget({ firstLoad: 150, route: 100 })],
   resolve: { alias: { '@': fileURLToPath(new URL('./src', import.meta.url)) } },
   // Everything with a hash lives in assets/: the hub serves that folder as immutable.
-  build: { target: 'es2022', manifest: 'manifest.json', assetsInlineLimit: 0, modulePreload: { polyfill: false } },
+  build: {
+    target: 'es2022',
+    assetsInlineLimit: 0,
+    modulePreload: { polyfill: false },
+    rolldownOptions: {
+      output: {
+        // Few files: what every page needs, what pages share, the chart library, and the pages.
+        codeSplitting: {
+          groups: [
+            { name: 'vendor', test: /node_modules\/(react|react-dom|react-router|scheduler|zustand|openapi-fetch|clsx)\// },
+            { name: 'uplot', test: /node_modules\/uplot\// },
+            { name: 'shared', test: /(src\/(components|hooks|lib|api|state)|node_modules)\//, minShareCount: 3 },
+          ],
+        },
+      },
+    },
+  },
   server: { port: 5173, proxy: { '/v1': toHub, '/docs': toHub } },
   test: {
     environment: 'jsdom',

@@ -7,6 +7,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import { extname, join, normalize } from 'node:path';
 import { at, cloud, deployment, id, node, service, type Deployment } from './mock-data.ts';
 import { now, query } from './mock-metrics.ts';
+import type { components } from '../src/api/schema.gen.ts';
 
 const port = Number(process.env.PORT ?? 3000);
 const { nodes, services, deployments } = cloud();
@@ -69,9 +70,9 @@ function run(d: Deployment, fail: boolean) {
   }, 500);
 }
 
-function deploy(res: ServerResponse, request: any) {
+function deploy(res: ServerResponse, request: components['schemas']['ServiceDeploymentRequest']) {
   if (services.some((s) => s.name === request.name)) return refuse(res, 409, 'CONFLICT', `A service named ${request.name} exists.`, { '/body/name': 'is taken' });
-  const s = service(request.name, request.nodeId ?? nodes[0]?.id, request.container.image, {}, request.networking.internalPort);
+  const s = service(request.name, request.nodeId ?? nodes[0]?.id ?? '', request.container.image, {}, request.networking.internalPort);
   s.status = { deployment: 'deploying', health: 'unknown', lastHealthCheck: null, uptime: null, message: null };
   s.networking.url = `http://127.0.0.1:${port}`;
   services.unshift(s);
@@ -242,6 +243,10 @@ createServer((req, res) => {
 const NODE_METRICS = ['cpu.usage.percent', 'memory.used.percent', 'memory.used.bytes', 'memory.total.bytes', 'load.1', 'load.5', 'load.15'];
 const SERVICE_METRICS = ['container.cpu.percent', 'container.memory.used.bytes', 'container.memory.limit.bytes'];
 setInterval(() => {
+  for (const n of nodes) if (n.monitoring.lastHealthCheck) {
+    n.monitoring.lastHealthCheck = n.metadata.lastSeen = at();
+    emit('node.updated', n.id, n);
+  }
   for (const n of nodes) if (n.status !== 'offline') emit('metric.sampled', n.id, { values: now(NODE_METRICS, n.id) });
   for (const s of services) if (s.status.deployment === 'running') emit('metric.sampled', s.id, { values: now(SERVICE_METRICS, s.id) });
 }, Number(process.env.MOCK_SAMPLE_MS ?? 2000));

@@ -39,6 +39,7 @@ for (const [size, viewport] of Object.entries(SIZES)) {
     page.on('pageerror', (e) => console.log(`${size} ${scheme} ${page.url()}: ${e.message}`));
     page.on('request', (r) => { if (!r.url().startsWith(url) && !r.url().startsWith('data:')) console.log(`outside request: ${r.url()}`); });
     await page.goto(`${url}/login`);
+    await page.locator('main h1').waitFor();
     if (only.length === 0 || only.includes('login')) await page.screenshot({ path: `${out}/login-${size}-${scheme}.png` });
     await page.request.post(`${url}/v1/sessions`, { data: { apiKey } });
     for (const [name, path] of Object.entries(pages)) {
@@ -46,7 +47,9 @@ for (const [size, viewport] of Object.entries(SIZES)) {
       await page.goto(url + path);
       await page.locator('main h1').waitFor();
       await page.locator('main [aria-label="Loading"], main .animate-pulse').first().waitFor({ state: 'detached', timeout: 5000 }).catch(() => undefined);
-      await page.waitForTimeout(400);
+      for (const card of await page.locator('main section[aria-label]').all()) await card.scrollIntoViewIfNeeded().catch(() => undefined);
+      await page.evaluate(() => window.scrollTo(0, 0));
+      await page.waitForTimeout(500);
       const overflow = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
       if (overflow > 0) console.log(`${size} ${scheme} ${path}: ${overflow}px too wide`);
       await page.screenshot({ path: `${out}/${name}-${size}-${scheme}.png`, fullPage: true });

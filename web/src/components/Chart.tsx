@@ -22,6 +22,9 @@ const DASHES = [[], [6, 3], [2, 2], [8, 3, 2, 3], [4, 4], [1, 3]];
 const BINARY_STEPS = Array.from({ length: 52 }, (_, i) => 2 ** i);
 const colour = (i: number) => `var(--series-${(i % 6) + 1})`;
 
+/* 2.00 GiB is 2 GiB on an axis. */
+const tick = (value: number, unit: Unit) => inUnit(value, unit).replace(/\.0+(?=\D|$)/, '');
+
 function options({ unit, max, height = 168 }: Props, labels: string[], width: number, onIndex: (i: number | null) => void): uPlot.Options {
   const style = getComputedStyle(document.documentElement);
   const role = (name: string) => style.getPropertyValue(name).trim();
@@ -43,7 +46,7 @@ function options({ unit, max, height = 168 }: Props, labels: string[], width: nu
     },
     axes: [
       { ...axis, size: 28, space: 64 },
-      { ...axis, size: 66, space: 32, ...(incrs && { incrs }), values: (_u, ticks) => ticks.map((t) => inUnit(t, unit)), gap: 6 },
+      { ...axis, size: 66, space: 32, ...(incrs && { incrs }), values: (_u, ticks) => ticks.map((t) => tick(t, unit)), gap: 6 },
     ],
     series: [
       {},

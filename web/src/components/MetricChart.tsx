@@ -1,16 +1,18 @@
 import type { ChartSpec } from '@/lib/charts';
 import type { Range } from '@/lib/series';
 import { useMetrics } from '@/hooks/useMetrics';
+import { useSeen } from '@/hooks/useSeen';
 import { Chart } from './Chart';
 import { Button } from './ui/button';
 import { Skeleton } from './ui/skeleton';
 
 export function MetricChart({ spec, entityId, range }: { spec: ChartSpec; entityId: string; range: Range }) {
-  const { data, error, from, to, reload } = useMetrics(entityId, spec.queries, range);
+  const [ref, seen] = useSeen<HTMLElement>();
+  const { data, error, from, to, reload } = useMetrics(seen ? entityId : undefined, spec.queries, range);
   const bare = data && data.columns.length === 0;
   if (bare && spec.optional) return null;
   return (
-    <section className="card min-w-0 p-3" aria-label={spec.title}>
+    <section ref={ref} className="card min-w-0 p-3" aria-label={spec.title}>
       <h3 className="mb-2 px-1 text-xs font-semibold">{spec.title}</h3>
       {!data && !error && <Skeleton className="h-48" />}
       {!data && error && (

@@ -32,7 +32,7 @@ export function Failed({ error, retry, what }: { error: HubError; retry?: () => 
       <p className="mt-1 max-w-md text-muted">{error.message}</p>
       {error.requestId && <p className="mt-1 font-mono text-2xs text-faint">request {error.requestId}</p>}
       <div className="mt-4 flex gap-2">
-        {retry && <Button onClick={retry}>Try again</Button>}
+        {retry && <Button size="sm" onClick={retry}>Try again</Button>}
         {error.body && <CopyDetails error={error} />}
       </div>
     </div>

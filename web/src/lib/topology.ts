@@ -24,9 +24,9 @@ interface Input {
   serviceIds: string[]; // stand around the hub only while there are no spokes
 }
 
-const CARD = { width: 168, height: 58 };
-const PILL = { width: 132, height: 30 };
-export const NARROW = 560;
+const CARD = { width: 192, height: 58 };
+const PILL = { width: 156, height: 30 };
+export const NARROW = 660;
 const GAP = 14;
 const MIN_WIDTH = 132; // of a box in the narrow picture
 
@@ -51,7 +51,7 @@ function ring(width: number, hubId: string | null, ids: string[], size: Size) {
     const offset = i - (list.length - 1) / 2;
     const bend = list.length > 1 ? 1 - Math.abs(offset) / list.length : 1; // the middle ones stand farther out
     const reach = width / 2 - size.width / 2 - 8;
-    return { id, x: width / 2 + side * (reach * (0.82 + 0.18 * bend)), y: height / 2 + offset * row, ...size };
+    return { id, x: width / 2 + side * (reach * (0.94 + 0.06 * bend)), y: height / 2 + offset * row, ...size };
   });
   const hub = hubId ? { id: hubId, x: width / 2, y: height / 2, ...CARD } : null;
   return { hub, places: [...column(left, -1), ...column(right, 1)], height };

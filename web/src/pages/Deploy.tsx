@@ -87,6 +87,7 @@ export default function Deploy() {
   const [form, setForm] = useState<DeployForm>({ ...EMPTY_FORM, nodeId: params.get('node') ?? '' });
   const [errors, setErrors] = useState<FormErrors>({});
   const [open, setOpen] = useState(false);
+  const [tries, setTries] = useState(0); // each leads the focus to the first field that is wrong
   const key = useRef<{ body: string; key: string } | null>(null);
   const box = useRef<HTMLFormElement>(null);
 
@@ -102,8 +103,8 @@ export default function Deploy() {
   const hidden = ADVANCED.some((k) => shownErrors[k]);
 
   useEffect(() => {
-    if (Object.keys(errors).length > 0 || error) box.current?.querySelector<HTMLElement>('[aria-invalid]')?.focus();
-  }, [errors, error]);
+    if (tries > 0) box.current?.querySelector<HTMLElement>('[aria-invalid]')?.focus();
+  }, [tries, error]);
 
   const hubNode = system?.hubNodeId ?? '';
   const nodeId = form.nodeId || (nodes.items.some((n) => n.id === hubNode) ? hubNode : (nodes.items[0]?.id ?? ''));
@@ -112,13 +113,14 @@ export default function Deploy() {
     onChange: (e) => {
       const { value } = e.target;
       setForm((f) => ({ ...f, [k]: value }));
-      setErrors(({ [k]: _gone, ...rest }) => rest);
+      setErrors((old) => ({ ...old, [k]: undefined }));
     },
   });
   const submit = (e: FormEvent) => {
     e.preventDefault();
     const found = checkForm(form);
     setErrors(found);
+    setTries((n) => n + 1);
     if (Object.keys(found).length === 0) void start(toRequest({ ...form, nodeId }));
   };
   const engineGone = system && !system.engine.available && nodeId === hubNode;

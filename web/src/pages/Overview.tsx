@@ -45,11 +45,14 @@ function Counts({ nodes, services, running, success, problems }: {
 function EngineHint({ system }: { system: System }) {
   if (system.engine.available) return null;
   return (
-    <Card className="mb-4 border-warn/40" aria-label="Container engine">
-      <Empty icon={Container} title="No container engine answers on the hub">
-        {system.engine.reason ?? 'Install Docker to run services here.'} The nodes and their metrics work without it.
-      </Empty>
-    </Card>
+    <aside aria-label="Container engine" className="card mb-4 flex gap-3 border-warn/50 bg-warn-soft px-4 py-3">
+      <Container aria-hidden className="mt-0.5 size-4 shrink-0 text-warn" />
+      <div>
+        <p className="font-medium">No container engine answers on the hub</p>
+        <p className="text-muted">{system.engine.reason ?? 'Install Docker to run services here.'}</p>
+        <p className="text-muted">Nodes and their metrics work without it.</p>
+      </div>
+    </aside>
   );
 }
 

@@ -39,8 +39,7 @@ export function put<T extends { id: string }>(c: Collection<T>, item: T): Collec
 
 export function drop<T>(c: Collection<T>, id: string): Collection<T> {
   if (!(id in c.byId)) return c;
-  const byId = { ...c.byId };
-  delete byId[id];
+  const byId = Object.fromEntries(Object.entries(c.byId).filter(([known]) => known !== id));
   return { ...c, byId, order: c.order.filter((o) => o !== id), total: c.total == null ? null : Math.max(0, c.total - 1) };
 }
 

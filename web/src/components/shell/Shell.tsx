@@ -1,5 +1,5 @@
 import { BookOpen, Boxes, LayoutDashboard, Rocket, Server, Settings, type LucideIcon } from 'lucide-react';
-import { Suspense, useEffect, useRef } from 'react';
+import { Suspense, useEffect } from 'react';
 import { NavLink, Outlet, useLocation } from 'react-router';
 import { cn } from '@/lib/cn';
 import { useLive } from '@/state/live';
@@ -69,27 +69,15 @@ function BottomNav() {
   );
 }
 
-/* After a change of page the screen reader and the keyboard start at its heading, as after a full load. */
-function useFocusOnNavigation() {
-  const { pathname } = useLocation();
-  const first = useRef(true);
-  useEffect(() => {
-    if (first.current) {
-      first.current = false;
-      return;
-    }
-    window.scrollTo(0, 0);
-    document.querySelector<HTMLElement>('main h1')?.focus({ preventScroll: true });
-  }, [pathname]);
-}
-
 export function Shell() {
   const { pathname } = useLocation();
   const offline = useLive((s) => s.link.phase === 'waiting' || (s.link.phase === 'connecting' && s.link.attempt > 1));
-  useFocusOnNavigation();
+  useEffect(() => {
+    window.scrollTo(0, 0);
+  }, [pathname]);
   return (
     <div className="flex min-h-dvh">
-      <a href="#main" className="sr-only z-50 rounded-md bg-accent px-3 py-2 text-on-accent focus:not-sr-only focus:fixed focus:top-3 focus:left-3">Skip to content</a>
+      <a href="#main" className="sr-only z-50 rounded-md bg-accent font-medium text-on-accent focus:not-sr-only focus:fixed focus:top-3 focus:left-3 focus:px-3 focus:py-2">Skip to content</a>
       <SideNav />
       <div className="flex min-w-0 flex-1 flex-col">
         <header className="flex h-12 items-center gap-2 border-b border-line bg-surface px-4 md:hidden"><Logo /><span className="font-semibold">hbcloud</span><LiveDot /><span className="ml-auto"><ThemeToggle /></span></header>

@@ -21,8 +21,8 @@ function Entry({ entry: e }: { entry: AuditEntry }) {
     <li>
       <details className="group">
         <summary className="flex flex-wrap items-center gap-x-3 gap-y-1 px-4 py-2 hover:bg-hover/60 [&::-webkit-details-marker]:hidden">
-          <span className="w-12 text-right font-mono text-xs text-faint">{e.seq}</span>
-          <span className="w-44 text-xs text-muted">{dateTime(e.at)}</span>
+          <span className="min-w-8 font-mono text-xs text-faint">{e.seq}</span>
+          <span className="w-40 text-xs text-muted">{dateTime(e.at)}</span>
           <span className="min-w-0 flex-1 basis-48"><strong className="font-medium">{who}</strong> <span className="text-muted">{e.operation}{e.entityType ? ` · ${e.entityType}` : ''}</span></span>
           <span className="font-mono text-xs text-faint">{e.address}</span>
           <Status state={state} label={label} />

@@ -35,7 +35,7 @@ export function Config() {
               {shown.map((s) => (
                 <Tr key={s.key}>
                   <Td><span className="font-mono text-xs font-medium">{s.key}</span>{s.env && <span className="ml-2 font-mono text-2xs text-faint">{s.env}</span>}<p className="text-xs text-muted">{s.description}</p></Td>
-                  <Td className="max-w-80 font-mono text-xs break-all">{s.value === null ? <span className="font-sans text-faint">not set</span> : shownValue(s)}</Td>
+                  <Td className="max-w-80 min-w-36 font-mono text-xs break-all">{s.value === null ? <span className="font-sans text-faint">not set</span> : shownValue(s)}</Td>
                   <Td className="text-muted">{s.source}</Td>
                 </Tr>
               ))}

@@ -1,0 +1,31 @@
+import { describe, expect, it } from 'vitest';
+import { append, busiest, frame, summary, type Line } from '@/lib/series';
+
+const line = (label: string, points: (number | null)[][]): Line => ({ label, series: { tags: {}, points } });
+
+describe('chart data', () => {
+  it('lays lines with different times on one axis and keeps gaps', () => {
+    const data = frame([line('a', [[1000, 1], [3000, 3]]), line('b', [[2000, null], [3000, 30]])]);
+    expect(data.times).toEqual([1, 2, 3]);
+    expect(data.columns).toEqual([{ label: 'a', values: [1, null, 3] }, { label: 'b', values: [null, null, 30] }]);
+  });
+  it('is empty when nothing matched', () => {
+    expect(frame([])).toEqual({ times: [], columns: [] });
+  });
+  it('appends a live value, ignores a late one, drops what left the window', () => {
+    const data = frame([line('a', [[0, 1], [10_000, 2]])]);
+    const grown = append(data, 20, { a: 3 }, 15);
+    expect(grown.times).toEqual([10, 20]);
+    expect(grown.columns[0]?.values).toEqual([2, 3]);
+    expect(append(grown, 20, { a: 9 }, 15)).toBe(grown);
+    expect(append(grown, 30, {}, 15).columns[0]?.values).toEqual([3, null]);
+  });
+  it('sums up, nulls left out', () => {
+    expect(summary([null, 2, 4, null])).toEqual({ now: 4, min: 2, max: 4, avg: 3 });
+    expect(summary([null])).toEqual({ now: null, min: null, max: null, avg: null });
+  });
+  it('shows the busiest lines when there are too many', () => {
+    const lines = [line('idle', [[0, 0]]), line('busy', [[0, 90]]), line('some', [[0, 5]])];
+    expect(busiest(lines, 2).map((l) => l.label)).toEqual(['busy', 'some']);
+  });
+});
