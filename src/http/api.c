@@ -243,7 +243,8 @@ static int check_role(const struct request *rq, struct error *e)
     if (rq->actor.role >= rq->op->role)
         return 0;
     if (rq->actor.role == ROLE_PUBLIC)
-        return error_set(e, ERR_UNAUTHENTICATED, "This operation needs credentials: a bearer token, an API key or a session.");
+        return error_set(e, ERR_UNAUTHENTICATED,
+                         "This operation needs credentials: a bearer token, an API key or a session.");
     return error_set(e, ERR_FORBIDDEN, "This operation needs the role %s; these credentials have %s.",
                      role_name(rq->op->role), role_name(rq->actor.role));
 }

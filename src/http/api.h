@@ -45,7 +45,8 @@ struct api_hooks {
     /* After every write operation (not GET/HEAD), also refused ones with an authenticated actor. */
     void (*audit)(void *ctx, struct request *rq, const struct actor *actor, int status, const struct error *e);
     /* Idempotency-Key: 0 not seen (now claimed), 1 replayed into rp, negative: e (conflict, still running). */
-    int (*idempotency_claim)(void *ctx, struct request *rq, const struct actor *actor, struct reply *rp, struct error *e);
+    int (*idempotency_claim)(void *ctx, struct request *rq, const struct actor *actor, struct reply *rp,
+                             struct error *e);
     void (*idempotency_store)(void *ctx, struct request *rq, const struct actor *actor, int status, struct blob *body);
 };
 
@@ -54,9 +55,10 @@ struct api_options {
     size_t contract_len;
     struct api_hooks hooks;
     bool validate_replies;      /* tests: a reply that breaks the contract becomes a 500 */
-    const char *cors_domain;    /* "example.org": https, any sub-domain of example.org, may call with credentials; NULL: none */
+    const char
+        *cors_domain; /* "example.org": https, any sub-domain of example.org, may call with credentials; NULL: none */
     const char *csp_extra_script, *csp_extra_connect; /* hosts, only for configured vendors; NULL */
-    bool hsts;                  /* behind TLS */
+    bool hsts; /* behind TLS */
 };
 int api_new(const struct api_options *o, struct api **ret, struct error *e);
 int api_add(struct api *a, const struct api_operation *table, size_t n, void *room, struct error *e);
@@ -67,14 +69,14 @@ struct http_server_options;
 void api_bind(struct api *a, struct http_server_options *o); /* sets on_head, handle, fail, ctx */
 
 /* Request. Texts and JSON are borrowed. */
-const char *request_id(const struct request *rq);            /* X-Request-Id in or a new UUIDv7 */
-const char *request_operation(const struct request *rq);     /* operationId */
+const char *request_id(const struct request *rq); /* X-Request-Id in or a new UUIDv7 */
+const char *request_operation(const struct request *rq); /* operationId */
 const struct actor *request_actor(const struct request *rq);
-const char *request_address(const struct request *rq);       /* peer address as text, before proxies */
+const char *request_address(const struct request *rq); /* peer address as text, before proxies */
 void request_set_address(struct request *rq, const char *a); /* security: address behind a trusted proxy */
 const char *request_header(const struct request *rq, const char *name);
 const char *request_cookie(const struct request *rq, const char *name, char *ret, size_t size);
-bool request_is_write(const struct request *rq);             /* not GET, HEAD, OPTIONS */
+bool request_is_write(const struct request *rq); /* not GET, HEAD, OPTIONS */
 bool request_is_tls(const struct request *rq);
 struct http_exchange *request_exchange(struct request *rq);
 /* A declared parameter (path, query, header), already validated and coerced; defaults applied; NULL absent. */
@@ -82,7 +84,7 @@ json_t *request_param(const struct request *rq, const char *name);
 const char *request_str(const struct request *rq, const char *name); /* NULL absent */
 int64_t request_int(const struct request *rq, const char *name, int64_t fallback);
 bool request_flag(const struct request *rq, const char *name, bool fallback);
-json_t *request_body(const struct request *rq);              /* validated, defaults applied; NULL none */
+json_t *request_body(const struct request *rq); /* validated, defaults applied; NULL none */
 const char *request_raw_body(const struct request *rq, size_t *ret_len);
 /* Which media type of the operation's replies the Accept header prefers ("application/json" and so on). */
 const char *request_accepts(const struct request *rq);
@@ -97,12 +99,12 @@ struct request_audit_info {
 const struct request_audit_info *request_audit_info(const struct request *rq);
 
 /* Reply. A GET's 200 gets a tag of its body when none was set, and answers If-None-Match. */
-struct jw *reply_json(struct reply *rp, int status);         /* write the document into this */
+struct jw *reply_json(struct reply *rp, int status); /* write the document into this */
 void reply_blob(struct reply *rp, int status, const char *content_type, struct blob *body, const char *etag); /* refs */
 void reply_empty(struct reply *rp, int status);
 void reply_header(struct reply *rp, const char *name, const char *value);
-void reply_etag(struct reply *rp, const char *etag);         /* quoted, strong: "\"…\"" */
-void reply_streams(struct reply *rp);                        /* the handler began a stream on the exchange itself */
+void reply_etag(struct reply *rp, const char *etag); /* quoted, strong: "\"…\"" */
+void reply_streams(struct reply *rp); /* the handler began a stream on the exchange itself */
 /* Begins an endless reply with all the headers a reply has (request id, CORS, security, never cached or compressed).
  * As http_stream_begin; NULL: no memory, and nothing was begun. */
 struct http_stream *reply_stream(struct reply *rp, struct request *rq, const char *content_type,
@@ -110,7 +112,8 @@ struct http_stream *reply_stream(struct reply *rp, struct request *rq, const cha
 
 /* Opaque cursors: text is base64url of fields the list orders by, with a check sum; forged or cut ones fail. */
 int cursor_encode(const char *fields[], size_t n, char *ret, size_t size);
-int cursor_decode(const char *cursor, char *storage, size_t size, const char *fields[], size_t n, struct error *e); /* ERR_VALIDATION at /cursor */
+int cursor_decode(const char *cursor, char *storage, size_t size, const char *fields[], size_t n,
+                  struct error *e); /* ERR_VALIDATION at /cursor */
 
 /* Rows this layer brings itself (getOpenapi, getDocs): api_add(a, api_builtin_operations, API_BUILTIN_COUNT, a, e). */
 #define API_BUILTIN_COUNT 2

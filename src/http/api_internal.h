@@ -18,11 +18,11 @@
 #define REQUEST_ID_SIZE 129
 
 /* Moves an error out, leaving none behind. */
-#define TAKE_ERROR(e)                                                                              \
-    ({                                                                                             \
-        struct error taken_ = (e);                                                                 \
-        (e) = ERROR_INIT;                                                                          \
-        taken_;                                                                                    \
+#define TAKE_ERROR(e)              \
+    ({                             \
+        struct error taken_ = (e); \
+        (e) = ERROR_INIT;          \
+        taken_;                    \
     })
 #define REPLY_FIELDS 32                    /* a handler's own headers */
 #define REPLY_ALL_FIELDS 64
@@ -94,7 +94,8 @@ int request_read_params(struct request *rq, struct error *e);
 int request_read_body(struct request *rq, struct error *e);
 
 /* negotiate.c: what the request may send and wants to get. */
-int negotiate_accept(const char *accept, const struct media *media, size_t n, const struct media **ret, struct error *e);
+int negotiate_accept(const char *accept, const struct media *media, size_t n, const struct media **ret,
+                     struct error *e);
 int negotiate_body(const char *content_type, const char *content_encoding, const struct operation *op,
                    const struct media **ret, struct error *e);
 bool negotiate_accepts(const char *accept, const char *type); /* also by a range such as "text/" "*" */

@@ -341,8 +341,11 @@ static int load_paths(struct loading *l)
     static const struct {
         const char *name;
         enum http_method method;
-    } methods[] = { { "get", HTTP_GET }, { "post", HTTP_POST },     { "put", HTTP_PUT },
-                    { "patch", HTTP_PATCH }, { "delete", HTTP_DELETE } };
+    } methods[] = { { "get", HTTP_GET },
+                    { "post", HTTP_POST },
+                    { "put", HTTP_PUT },
+                    { "patch", HTTP_PATCH },
+                    { "delete", HTTP_DELETE } };
     struct place root = { l->root, "" }, paths, item;
     int r = enter(l, &root, "paths", &paths);
     if (r < 0)

@@ -74,7 +74,8 @@ int cursor_decode(const char *cursor, char *storage, size_t size, const char *fi
     uint8_t raw[CURSOR_BYTES], sum[CURSOR_SUM];
     const char *found[CURSOR_FIELDS];
     size_t len = 0;
-    if (n > CURSOR_FIELDS || base64url_decode(cursor, strlen(cursor), raw, sizeof raw, &len) < 0 || len < CURSOR_SUM + 2)
+    if (n > CURSOR_FIELDS || base64url_decode(cursor, strlen(cursor), raw, sizeof raw, &len) < 0 ||
+        len < CURSOR_SUM + 2)
         return refuse(e);
     len -= CURSOR_SUM;
     sum_of(raw, len, sum);

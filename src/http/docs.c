@@ -26,8 +26,9 @@ static void put_cell(struct buf *b, const char *text, bool code)
 
 static const char *method_text(enum http_method m)
 {
-    static const char *const names[] = { [HTTP_GET] = "GET", [HTTP_POST] = "POST", [HTTP_PUT] = "PUT",
-                                         [HTTP_PATCH] = "PATCH", [HTTP_DELETE] = "DELETE" };
+    static const char *const names[] = {
+        [HTTP_GET] = "GET", [HTTP_POST] = "POST", [HTTP_PUT] = "PUT", [HTTP_PATCH] = "PATCH", [HTTP_DELETE] = "DELETE"
+    };
     return m < ARRAY_LEN(names) && names[m] ? names[m] : "";
 }
 

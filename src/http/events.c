@@ -403,7 +403,8 @@ int events_subscribe(void *room, struct request *rq, struct reply *rp, struct er
     MAGIC_CHECK(ev, EVENTS_MAGIC);
     if (atomic_fetch_add(&ev->count, 1) >= SUBSCRIBERS) {
         atomic_fetch_sub(&ev->count, 1);
-        int r = error_set(e, ERR_UNAVAILABLE, "There are %u event streams already, as many as the hub takes.", SUBSCRIBERS);
+        int r =
+            error_set(e, ERR_UNAVAILABLE, "There are %u event streams already, as many as the hub takes.", SUBSCRIBERS);
         e->retry_after_s = 30;
         return r;
     }

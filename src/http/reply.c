@@ -338,7 +338,8 @@ static void put_caching(struct headers *h, const struct reply *rp, const struct 
     if (!has_field(rp, "Cache-Control"))
         put(h, "Cache-Control", tagged && !request_is_write(rq) ? "private, no-cache" : "no-store");
     if (!has_field(rp, "Vary"))
-        put(h, "Vary", rq->op && rq->op->success_count > 1 ? "Origin, Accept-Encoding, Accept" : "Origin, Accept-Encoding");
+        put(h, "Vary",
+            rq->op && rq->op->success_count > 1 ? "Origin, Accept-Encoding, Accept" : "Origin, Accept-Encoding");
     if (*h->encoded_etag)
         put(h, "ETag", h->encoded_etag);
 }
@@ -370,8 +371,8 @@ static const char *encode(struct reply *rp, const struct request *rq, bool only_
     const char *encoding = negotiate_encoding(http_header(rq->x, "Accept-Encoding"));
     if (!encoding || only_name)
         return encoding;
-    struct blob *small = rp->body_shared ? compress_cached(rq->api->compressed, rp->body, encoding)
-                                         : compress_blob(rp->body, encoding);
+    struct blob *small =
+        rp->body_shared ? compress_cached(rq->api->compressed, rp->body, encoding) : compress_blob(rp->body, encoding);
     if (!small)
         return NULL;
     blob_unref(rp->body);

@@ -74,10 +74,10 @@ static void put_page(struct buf *out, const char *html, size_t len, const char *
     const char *end = html + len;
     for (const char *at = html; at < end;) {
         const char *tag = memchr(at, '<', (size_t)(end - at));
-        size_t n = !tag                                                              ? 0
+        size_t n = !tag                                                             ? 0
                    : (size_t)(end - tag) > 7 && strncasecmp(tag, "<script", 7) == 0 ? 7
                    : (size_t)(end - tag) > 6 && strncasecmp(tag, "<style", 6) == 0  ? 6
-                                                                                     : 1;
+                                                                                    : 1;
         if (!tag) {
             (void)buf_append(out, at, (size_t)(end - at));
             return;

@@ -54,7 +54,8 @@ static void parse_headers(struct http_exchange *x, const char *headers, const ch
     char *save = NULL;
     int used = snprintf(x->header_text, sizeof x->header_text, "%s", headers ? headers : "");
     if (body && used >= 0)
-        (void)snprintf(x->header_text + used, sizeof x->header_text - (size_t)used, "Content-Length: %zu\n", strlen(body));
+        (void)snprintf(x->header_text + used, sizeof x->header_text - (size_t)used, "Content-Length: %zu\n",
+                       strlen(body));
     for (char *line = strtok_r(x->header_text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
         char *colon = strstr(line, ": ");
         *colon = '\0';
@@ -190,7 +191,8 @@ static void keep_headers(struct fake_reply *r, const struct http_field *fields, 
 {
     size_t used = 0;
     for (size_t i = 0; i < n; i++)
-        used += (size_t)snprintf(r->headers + used, sizeof r->headers - used, "%s: %s\n", fields[i].name, fields[i].value);
+        used +=
+            (size_t)snprintf(r->headers + used, sizeof r->headers - used, "%s: %s\n", fields[i].name, fields[i].value);
 }
 
 void http_reply(struct http_exchange *x, int status, const struct http_field *fields, size_t n, struct blob *body)

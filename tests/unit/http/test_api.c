@@ -2,6 +2,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+
 #include <cmocka.h>
 
 #include "fake_exchange.h"
@@ -100,7 +101,8 @@ static void refuses_bad_parameters_by_name(void **state)
 
 static void creates_with_defaults_and_audits(void **state)
 {
-    assert_int_equal(ask("POST /v1/things", "Content-Type: application/json; charset=UTF-8\n", "{\"name\":\"lamp\"}"), 201);
+    assert_int_equal(ask("POST /v1/things", "Content-Type: application/json; charset=UTF-8\n", "{\"name\":\"lamp\"}"),
+                     201);
     _cleanup_json_ json_t *doc = fake_json(&reply);
     assert_int_equal(json_int(doc, "size", 0), 3);
     assert_header("Location", "/v1/things/1");
@@ -136,7 +138,8 @@ static void refuses_bad_bodies(void **state)
         { "Content-Type: application/json\n", "{\"name\":\"a\\u0000b\"}", "MALFORMED_REQUEST", 400 },
         { "Content-Type: application/json\n", "{\"name\":\"a\"}x", "MALFORMED_REQUEST", 400 },
         { "Content-Type: application/json\n",
-          "[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]", "MALFORMED_REQUEST", 400 },
+          "[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]", "MALFORMED_REQUEST",
+          400 },
         { "Content-Type: application/json\n", "[]", "VALIDATION_ERROR", 400 },
         { "Content-Type: application/json\n", "", "VALIDATION_ERROR", 400 },
         { "Content-Type: text/plain\n", "{}", "UNSUPPORTED_MEDIA_TYPE", 415 },
@@ -206,9 +209,9 @@ static void checks_roles(void **state)
         const char *role, *line;
         int status;
     } cases[] = {
-        { "", "GET /v1/things", 401 },          { "viewer", "GET /v1/things", 200 },
-        { "bad", "GET /v1/things", 401 },       { "bad", "GET /v1/shared", 200 },
-        { "", "GET /v1/shared", 200 },          { "operator", "DELETE /v1/things/x", 403 },
+        { "", "GET /v1/things", 401 },           { "viewer", "GET /v1/things", 200 },
+        { "bad", "GET /v1/things", 401 },        { "bad", "GET /v1/shared", 200 },
+        { "", "GET /v1/shared", 200 },           { "operator", "DELETE /v1/things/x", 403 },
         { "admin", "DELETE /v1/things/x", 204 }, { "viewer", "DELETE /v1/things/x", 403 },
         { "bad", "GET /v1/nothing", 404 },
     };
@@ -252,7 +255,8 @@ static void takes_and_gives_request_ids(void **state)
 
 static void O28_weak_tags_match_on_get_and_head(void **state)
 {
-    static const char *const lists[] = { "W/\"v1,2\"", "\"a\", \"v1,2\", \"b\"", "*", "\"v1,2-gzip\"", "\"x\",W/\"v1,2\"" };
+    static const char *const lists[] = { "W/\"v1,2\"", "\"a\", \"v1,2\", \"b\"", "*", "\"v1,2-gzip\"",
+                                         "\"x\",W/\"v1,2\"" };
     for (size_t i = 0; i < ARRAY_LEN(lists); i++) {
         char header[128];
         (void)snprintf(header, sizeof header, "If-None-Match: %s\n", lists[i]);
@@ -275,8 +279,8 @@ static void if_match_is_strong(void **state)
     static const struct {
         const char *header;
         int status;
-    } cases[] = { { "If-Match: \"v1\"\n", 200 },      { "If-Match: \"v0\"\n", 412 },  { "If-Match: W/\"v1\"\n", 412 },
-                  { "If-Match: \"a\",\"v1\"\n", 200 }, { "If-Match: *\n", 200 },       { "", 200 } };
+    } cases[] = { { "If-Match: \"v1\"\n", 200 },       { "If-Match: \"v0\"\n", 412 }, { "If-Match: W/\"v1\"\n", 412 },
+                  { "If-Match: \"a\",\"v1\"\n", 200 }, { "If-Match: *\n", 200 },      { "", 200 } };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         char headers[128];
         (void)snprintf(headers, sizeof headers, "%sContent-Type: application/merge-patch+json\n", cases[i].header);
@@ -302,7 +306,10 @@ static void repeats_idempotent_posts(void **state)
     toy.stored = 0;
     assert_int_equal(ask("POST /v1/things", headers, "{\"name\":\"taken\"}"), 409);
     assert_int_equal(toy.stored, 409);
-    assert_int_equal(ask("POST /v1/things", "Content-Type: application/json\nIdempotency-Key: kkkkkkkkkkkkkkkkkkkkkkkkk\n", "{\"name\":\"a\"}"), 400);
+    assert_int_equal(ask("POST /v1/things",
+                         "Content-Type: application/json\nIdempotency-Key: kkkkkkkkkkkkkkkkkkkkkkkkk\n",
+                         "{\"name\":\"a\"}"),
+                     400);
     assert_error("VALIDATION_ERROR", "/Idempotency-Key", "");
 }
 
@@ -318,8 +325,10 @@ static void compresses_by_quality(void **state)
     assert_header("Content-Encoding", "gzip");
     assert_string_not_equal(fake_header(&reply, "ETag"), tag);
     unsigned char out[8192];
-    z_stream z = { .next_in = (unsigned char *)reply.body->data, .avail_in = (unsigned)reply.body->len,
-                   .next_out = out, .avail_out = sizeof out };
+    z_stream z = { .next_in = (unsigned char *)reply.body->data,
+                   .avail_in = (unsigned)reply.body->len,
+                   .next_out = out,
+                   .avail_out = sizeof out };
     assert_int_equal(inflateInit2(&z, 31), Z_OK);
     assert_int_equal(inflate(&z, Z_FINISH), Z_STREAM_END);
     assert_non_null(memmem(out, z.total_out, "aaaa", 4));
@@ -362,10 +371,17 @@ static void answers_cors(void **state)
         const char *origin;
         bool allowed;
     } cases[] = {
-        { "https://app.example.org", true },   { "https://a.b.example.org", true },    { "http://localhost:3000", true },
-        { "https://example.org", true },       { "https://evilexample.org", false },   { "http://app.example.org", false },
-        { "https://example.org.evil", false }, { "https://x/.example.org", false },    { "null", false },
-        { "https://.example.org", false },     { "http://localhost:3000.evil", false },
+        { "https://app.example.org", true },
+        { "https://a.b.example.org", true },
+        { "http://localhost:3000", true },
+        { "https://example.org", true },
+        { "https://evilexample.org", false },
+        { "http://app.example.org", false },
+        { "https://example.org.evil", false },
+        { "https://x/.example.org", false },
+        { "null", false },
+        { "https://.example.org", false },
+        { "http://localhost:3000.evil", false },
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         char headers[256];
@@ -455,7 +471,8 @@ static void refuses_contracts_it_cannot_use(void **state)
         { "openapi: 3.1.0", "no paths" },
         { "paths: { /a: { get: { operationId: a, responses: { '200': {} } } } }", "x-role" },
         { "paths: { /a: { get: { operationId: a, x-role: viewer } } }", "responses" },
-        { "paths: { '/a/{b}': { get: { operationId: a, x-role: viewer, responses: { '200': {} } } } }", "not all declared" },
+        { "paths: { '/a/{b}': { get: { operationId: a, x-role: viewer, responses: { '200': {} } } } }",
+          "not all declared" },
         { "paths: { /a: { $ref: '#/nowhere' } }", "leads nowhere" },
         { "paths: { /a: { get: { operationId: a, x-role: viewer, responses: { '2000': {} } } } }", "no status" },
     };
@@ -474,14 +491,31 @@ int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, start, end)
     const struct CMUnitTest tests[] = {
-        T(reads_parameters_and_defaults), T(refuses_bad_parameters_by_name), T(creates_with_defaults_and_audits),
-        T(names_every_bad_field), T(refuses_bad_bodies), T(refuses_large_bodies), T(answers_404_405_406),
-        T(chooses_the_type_by_accept), T(literal_beats_parameter), T(checks_roles), T(limits_before_saying_who),
-        T(takes_and_gives_request_ids), T(O28_weak_tags_match_on_get_and_head), T(if_match_is_strong),
-        T(repeats_idempotent_posts), T(compresses_by_quality), T(shared_bodies_are_compressed_once),
-        T(head_runs_get_without_a_body), T(answers_cors), T(tells_nothing_of_the_inside),
-        T(finds_replies_that_break_the_contract), T(sends_security_headers), T(serves_the_contract_and_its_page),
-        T(start_fails_naming_all_mismatches), T(refuses_contracts_it_cannot_use),
+        T(reads_parameters_and_defaults),
+        T(refuses_bad_parameters_by_name),
+        T(creates_with_defaults_and_audits),
+        T(names_every_bad_field),
+        T(refuses_bad_bodies),
+        T(refuses_large_bodies),
+        T(answers_404_405_406),
+        T(chooses_the_type_by_accept),
+        T(literal_beats_parameter),
+        T(checks_roles),
+        T(limits_before_saying_who),
+        T(takes_and_gives_request_ids),
+        T(O28_weak_tags_match_on_get_and_head),
+        T(if_match_is_strong),
+        T(repeats_idempotent_posts),
+        T(compresses_by_quality),
+        T(shared_bodies_are_compressed_once),
+        T(head_runs_get_without_a_body),
+        T(answers_cors),
+        T(tells_nothing_of_the_inside),
+        T(finds_replies_that_break_the_contract),
+        T(sends_security_headers),
+        T(serves_the_contract_and_its_page),
+        T(start_fails_naming_all_mismatches),
+        T(refuses_contracts_it_cannot_use),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

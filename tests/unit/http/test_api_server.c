@@ -2,6 +2,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+
 #include <cmocka.h>
 
 #include "toy.h"
@@ -110,7 +111,8 @@ static void talks_over_one_connection(void **state)
     assert_true(str_starts(text, "HTTP/1.1 200 "));
     assert_non_null(strstr(text, "X-Request-Id: first\r\n"));
     text[0] = '\0';
-    say(fd, "POST /v1/things HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 15\r\n\r\n{\"name\":\"lamp\"}");
+    say(fd,
+        "POST /v1/things HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 15\r\n\r\n{\"name\":\"lamp\"}");
     assert_true(read_until(fd, "\"size\":3", text, sizeof text));
     assert_true(str_starts(text, "HTTP/1.1 201 "));
     text[0] = '\0';

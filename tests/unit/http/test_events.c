@@ -2,6 +2,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+
 #include <cmocka.h>
 
 #include "fake_exchange.h"
@@ -167,7 +168,8 @@ static void O27_resume_loses_and_repeats_nothing(void **state)
 
 static void a_gap_is_one_reset(void **state)
 {
-    static const char *const ids[] = { "Last-Event-ID: 0123456789abcdef-1\n", "Last-Event-ID: 12\n", "Last-Event-ID: x\n" };
+    static const char *const ids[] = { "Last-Event-ID: 0123456789abcdef-1\n", "Last-Event-ID: 12\n",
+                                       "Last-Event-ID: x\n" };
     struct fake_reply r;
     char id[80], header[128];
     publish("node.updated", "n1");
@@ -311,9 +313,16 @@ int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, start, end)
     const struct CMUnitTest tests[] = {
-        T(frames_are_whole_events), T(O27_resume_loses_and_repeats_nothing), T(a_gap_is_one_reset), T(filters_by_type),
-        T(keys_are_for_admins), T(beats_and_ends_what_has_expired), T(the_slow_are_closed_and_the_rest_go_on),
-        T(too_much_to_resume_is_a_reset), T(head_begins_no_stream), T(listeners_hear_each),
+        T(frames_are_whole_events),
+        T(O27_resume_loses_and_repeats_nothing),
+        T(a_gap_is_one_reset),
+        T(filters_by_type),
+        T(keys_are_for_admins),
+        T(beats_and_ends_what_has_expired),
+        T(the_slow_are_closed_and_the_rest_go_on),
+        T(too_much_to_resume_is_a_reset),
+        T(head_begins_no_stream),
+        T(listeners_hear_each),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

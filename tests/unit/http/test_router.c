@@ -2,6 +2,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+
 #include <cmocka.h>
 
 #include "http/router.h"
@@ -26,8 +27,8 @@ static void decodes_each_segment_once(void **state)
 
 static void refuses_what_climbs_or_confuses(void **state)
 {
-    static const char *const bad[] = { "/a/../b", "/a/%2e%2E/b", "/./a", "/a/.%2e",  "/a%00b", "/a%zz", "/a%2",
-                                       "/a%",     "/%ff",        "/a%0ab", "/%c0%af", "a/b",   "",      "*" };
+    static const char *const bad[] = { "/a/../b", "/a/%2e%2E/b", "/./a",   "/a/.%2e", "/a%00b", "/a%zz", "/a%2",
+                                       "/a%",     "/%ff",        "/a%0ab", "/%c0%af", "a/b",    "",      "*" };
     for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
         struct path p;
         struct error e = ERROR_INIT;
@@ -70,8 +71,8 @@ static void finds_the_most_literal_path(void **state)
         enum http_method method;
         const char *path;
     } routes[] = {
-        { HTTP_GET, "/" },          { HTTP_GET, "/a" },           { HTTP_GET, "/a/{x}" },       { HTTP_GET, "/a/b" },
-        { HTTP_GET, "/a/{x}/c" },   { HTTP_POST, "/a/b/d" },      { HTTP_GET, "/a/{x}/{y}/z" }, { HTTP_DELETE, "/a/{x}" },
+        { HTTP_GET, "/" },        { HTTP_GET, "/a" },      { HTTP_GET, "/a/{x}" },       { HTTP_GET, "/a/b" },
+        { HTTP_GET, "/a/{x}/c" }, { HTTP_POST, "/a/b/d" }, { HTTP_GET, "/a/{x}/{y}/z" }, { HTTP_DELETE, "/a/{x}" },
     };
     for (size_t i = 0; i < ARRAY_LEN(routes); i++)
         assert_int_equal(router_add(r, routes[i].method, routes[i].path, routes[i].path, &e), 0);

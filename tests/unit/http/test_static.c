@@ -2,6 +2,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+
 #include <cmocka.h>
 
 #include "fake_exchange.h"
@@ -153,8 +154,8 @@ static void this_binary_carries_the_contract(void **state)
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, start, end)
-    const struct CMUnitTest tests[] = { T(hashed_files_stay_for_ever), T(pages_have_a_fresh_nonce),
-                                        T(deep_links_get_the_page),    T(docs_show_the_renderer),
+    const struct CMUnitTest tests[] = { T(hashed_files_stay_for_ever),      T(pages_have_a_fresh_nonce),
+                                        T(deep_links_get_the_page),         T(docs_show_the_renderer),
                                         T(without_dashboard_there_is_help), T(this_binary_carries_the_contract) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
