@@ -100,6 +100,21 @@ static int d_inspect(struct container_engine *g, const char *id, struct engine_c
     return r < 0 ? r : docker_parse_container(answer, ret, e);
 }
 
+static int d_environment(struct container_engine *g, const char *id, json_t **ret, struct error *e)
+{
+    _cleanup_error_ struct error own = ERROR_INIT;
+    e = e ? e : &own;
+    _cleanup_json_ json_t *answer = NULL;
+    _cleanup_free_ char *path = container_path(id, "/json", e);
+    if (!path)
+        return failed(e);
+    int r = docker_client_get(client_of(g), path, QUERY_MS, id, &answer, e);
+    if (r < 0)
+        return r;
+    *ret = docker_parse_environment(json_at(answer, "Config.Env"));
+    return *ret ? 0 : error_set(e, ERR_INTERNAL, "No memory.");
+}
+
 /* A call that changes something and whose answer does not matter. `ret_status` may be NULL: then refusals are
  * errors; else 304, 404 and 409 are handed back as they are. */
 static int change(struct container_engine *g, const char *method, const char *path, int64_t deadline_ms,
@@ -443,6 +458,7 @@ static const struct engine_ops ops = {
     .info = d_info,
     .list = d_list,
     .inspect = d_inspect,
+    .environment = d_environment,
     .create = d_create,
     .start = d_start,
     .stop = d_stop,

@@ -242,6 +242,24 @@ static bool environment_read(const json_t *environment, struct engine_container 
     return c->environment_keys != NULL;
 }
 
+json_t *docker_parse_environment(const json_t *list)
+{
+    size_t i;
+    json_t *one, *environment = json_object();
+    json_array_foreach(list, i, one)
+    {
+        const char *text = json_string_value(one), *equals = text ? strchr(text, '=') : NULL;
+        if (!equals)
+            continue;
+        _cleanup_free_ char *key = strndup(text, (size_t)(equals - text));
+        if (!key || json_object_set_new(environment, key, json_string(equals + 1)) < 0) {
+            json_decref(environment);
+            return NULL;
+        }
+    }
+    return environment;
+}
+
 static bool health_read(const json_t *state, struct engine_container *c)
 {
     const json_t *log = json_at(state, "Health.Log");
