@@ -261,6 +261,8 @@ static enum step begin_stream(struct conn *c)
     c->received = 0;
     conn_move(c, CONN_STREAMING, c->server->limits.write_ms);
     stream_attach(c->stream, c);
+    if (c->loop->stopping)
+        http_stream_close(c->stream);
     return GO;
 }
 

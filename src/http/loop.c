@@ -219,6 +219,21 @@ static int timeout_of(const struct loop *l)
     return wheel_timeout(&l->wheel, l->now);
 }
 
+/* The workers are gone, nothing comes any more: what is still open is closed. */
+static void finish(struct loop *l)
+{
+    l->stopping = true;
+    atomic_store(&l->notified, true);
+    read_mailbox(l);
+    dispatch_batch(l); /* answers 503, so that no connection stays in HANDLING */
+    struct conn *c;
+    while ((c = TAILQ_FIRST(&l->conns)))
+        conn_close(c);
+    atomic_store(&l->notified, true);
+    read_mailbox(l); /* references of streams that closed just now */
+    bury(l);
+}
+
 static void *run(void *arg)
 {
     struct loop *l = arg;
@@ -235,6 +250,7 @@ static void *run(void *arg)
         dispatch_batch(l);
         bury(l);
     }
+    finish(l);
     return NULL;
 }
 
@@ -266,14 +282,6 @@ void loop_join(struct loop *l)
     loop_wake(l);
     if (l->started)
         (void)pthread_join(l->thread, NULL);
-    l->stopping = true;
-    atomic_store(&l->notified, true);
-    read_mailbox(l);
-    dispatch_batch(l); /* the workers are gone: answers 503, so that no connection stays in HANDLING */
-    struct conn *c;
-    while ((c = TAILQ_FIRST(&l->conns)))
-        conn_close(c);
-    atomic_store(&l->notified, true);
-    read_mailbox(l); /* references of streams that closed just now */
-    bury(l);
+    else
+        finish(l); /* loop 0 may have handed it something */
 }

