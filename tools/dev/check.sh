@@ -14,7 +14,7 @@ job_format() {
 check_format() {
 	need_clang_format
 	c_sources | xargs "$toolchain/clang-format/bin/clang-format" --dry-run --Werror 2>"build/check-format.log" && return 0
-	sed -n 's/^\([^:]*\):.*/\1/p' build/check-format.log | sort | uniq -c >&2
+	sed -n 's/^\([^:]*\):[0-9]*:[0-9]*: error:.*/\1/p' build/check-format.log | sort | uniq -c >&2
 	say "./dev format lays these files out"
 	return 1
 }

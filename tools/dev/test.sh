@@ -36,7 +36,7 @@ tier_component() {
 	npm_ci web
 	component_report=$root/$results/component.json
 	rm -f "$component_report"
-	npm --prefix web exec -- vitest run --root web --reporter=default --reporter=json --outputFile.json="$component_report" >&2 || true
+	npm --prefix web run --silent test -- --reporter=default --reporter=json --outputFile.json="$component_report" >&2 || true
 	record component vitest "$component_report"
 }
 
