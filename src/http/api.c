@@ -1,7 +1,6 @@
 #define LOG_ROOM "http"
 #include "http/api_internal.h"
 
-#include "base/clock.h"
 #include "base/log.h"
 #include "base/str.h"
 
@@ -362,7 +361,7 @@ static void record(struct request *rq, struct reply *rp, const struct course *c,
 /* One line a request. Said before sending, as the exchange is gone after it. */
 static void log_request(const struct request *rq, const struct reply *rp, const char *path, const struct error *e)
 {
-    long long ms = (long long)(clock_mono_ms() - rq->began_ms);
+    long long ms = (long long)(api_now_us() - rq->began_us) / 1000;
     if (rp->status >= 500)
         log_write(rp->status == 500 ? LOG_ERROR : LOG_WARN, LOG_ROOM, "%s %.200s %d in %lld ms: %s",
                   request_operation(rq), path, rp->status, ms, *e->message ? e->message : "failed without saying why");
@@ -378,6 +377,7 @@ static void answer(struct request *rq, struct reply *rp)
     str_copy(path, sizeof path, http_path(rq->x));
     int r = serve(rq, rp, &c, &e);
     if (rp->streams) {
+        api_count(rq, rp);
         log_debug("%s %.200s streams", request_operation(rq), path);
         error_done(&e);
         return;
@@ -390,6 +390,7 @@ static void answer(struct request *rq, struct reply *rp)
         error_done(&again);
     }
     record(rq, rp, &c, &e);
+    api_count(rq, rp);
     log_request(rq, rp, path, &e);
     reply_send(rp, rq);
     error_done(&e);

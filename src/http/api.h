@@ -66,6 +66,8 @@ int api_add(struct api *a, const struct api_operation *table, size_t n, void *ro
 int api_seal(struct api *a, struct error *e);
 void api_free(struct api *a);
 struct http_server_options;
+/* Requests by operation and status class, and how long they took, as Prometheus text. */
+void api_metrics(struct api *a, struct buf *out);
 void api_bind(struct api *a, struct http_server_options *o); /* sets on_head, handle, fail, ctx */
 
 /* Request. Texts and JSON are borrowed. */

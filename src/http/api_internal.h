@@ -81,11 +81,15 @@ struct request {
     json_t *body;
     json_t *params[CONTRACT_PARAMS]; /* in the order of op->params */
     struct request_audit_info audit;
-    int64_t began_ms;
+    int64_t began_us;
     char id[REQUEST_ID_SIZE];
     char address[64];
     struct path path; /* last: not cleared */
 };
+
+/* api_metrics.c */
+void api_count(const struct request *rq, const struct reply *rp);
+int64_t api_now_us(void); /* monotonic; for durations only */
 
 /* request.c */
 struct request *request_new(struct api *a, struct http_exchange *x);

@@ -324,6 +324,9 @@ static int load_operation(struct loading *l, const struct place *item, const cha
     struct operation *op = l->op = grow(&l->c->operations, &l->c->count, sizeof *op);
     if (!op || !base || !(op->id = strdup(id)) || !(op->path = str_printf("%s%s", base, path)))
         return no_memory(l);
+    op->counts = calloc(1, sizeof *op->counts);
+    if (!op->counts)
+        return no_memory(l);
     op->method = m;
     const char *summary = json_str(at.value, "summary");
     op->summary = summary ? strdup(summary) : NULL;
@@ -425,6 +428,7 @@ static void operation_done(struct operation *op)
     free(op->params);
     free(op->replies);
     free(op->path);
+    free(op->counts);
     free(op->summary);
     free(op->id);
 }

@@ -9,6 +9,8 @@
 #include "http/schema.h"
 #include "http/server.h"
 
+#include <stdatomic.h>
+
 #define CONTRACT_BODY_LIMIT (1024 * 1024) /* where an operation has no x-body-limit */
 #define CONTRACT_PARAMS 48                /* an operation has at most so many */
 
@@ -35,6 +37,15 @@ struct reply_form {
     size_t media_count;
 };
 
+#define LATENCY_BUCKETS 10
+
+/* What an operation has done since start. */
+struct operation_counts {
+    atomic_ullong by_class[6];                  /* of status: [2] is 2XX; [0] streams that began */
+    atomic_ullong by_latency[LATENCY_BUCKETS];  /* api_metrics.c has the bounds; the last has none */
+    atomic_ullong total_us;
+};
+
 struct operation {
     enum http_method method;
     char *path; /* with its base: "/v1/infrastructure/nodes/{nodeId}" */
@@ -53,6 +64,7 @@ struct operation {
     size_t success_count;
     api_handler handle; /* set by api_add */
     void *room;
+    struct operation_counts *counts; /* the one part that changes later */
 };
 
 struct contract;

@@ -18,7 +18,7 @@
 
 #define EVENTS_MAGIC 0x45564E54u
 #define HISTORY_FRAMES 4096u
-#define HISTORY_BYTES ((size_t)8 << 20)
+#define HISTORY_BYTES ((size_t)1 << 20)
 #define RESUME_BYTES ((size_t)192 << 10) /* more would fill a stream's own buffer: then `reset` */
 #define SUBSCRIBERS 12000u
 #define LISTENERS 16
@@ -41,6 +41,7 @@ struct subscriber {
     atomic_bool closed; /* by on_close, which takes no lock: loop threads never wait for a fan-out */
     struct events *bus;
     int64_t expires_ms;
+    char actor_id[64];
     bool is_admin;
     unsigned filter_count;
     char (*filters)[TYPE_SIZE]; /* "deployment.*" or a type; none: all */
@@ -102,6 +103,16 @@ static void sweep(struct events *ev)
         http_stream_unref(s->stream);
         subscriber_unref(s);
     }
+}
+
+void events_end(struct events *ev, const char *actor_id)
+{
+    MAGIC_CHECK(ev, EVENTS_MAGIC);
+    (void)pthread_mutex_lock(&ev->lock);
+    for (struct subscriber *s = ev->subscribers; s; s = s->next)
+        if (*s->actor_id && str_eq(s->actor_id, actor_id))
+            http_stream_close(s->stream);
+    (void)pthread_mutex_unlock(&ev->lock);
 }
 
 void events_beat(struct events *ev)
@@ -344,6 +355,7 @@ static struct subscriber *subscriber_new(struct events *ev, const struct request
     s->bus = ev;
     s->is_admin = request_actor(rq)->role == ROLE_ADMIN;
     s->expires_ms = request_actor(rq)->expires_ms;
+    str_copy(s->actor_id, sizeof s->actor_id, request_actor(rq)->id);
     return s;
 }
 

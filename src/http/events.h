@@ -15,6 +15,8 @@ void events_publish(struct events *ev, const char *type, const char *entity_type
                     const char *data, size_t len);
 /* The handler of operation streamEvents; room = struct events. */
 int events_subscribe(void *room, struct request *rq, struct reply *rp, struct error *e);
+/* Closes the streams of a key or session that was revoked (`struct actor`'s id). */
+void events_end(struct events *ev, const char *actor_id);
 unsigned events_subscribers(const struct events *ev);
 /* Local listener for tests and rooms: called on the publisher's thread with the frame's fields. */
 typedef void (*events_listener)(void *ctx, const char *type, const char *entity_id, const char *data, size_t len);

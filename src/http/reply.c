@@ -104,7 +104,8 @@ void reply_header(struct reply *rp, const char *name, const char *value)
 
 void reply_etag(struct reply *rp, const char *etag)
 {
-    str_copy(rp->etag, sizeof rp->etag, etag);
+    if (strlen(etag) < sizeof rp->etag) /* a cut tag would be none; without one the body's is made */
+        str_copy(rp->etag, sizeof rp->etag, etag);
 }
 
 void reply_streams(struct reply *rp)

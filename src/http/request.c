@@ -1,6 +1,5 @@
 #include "http/api_internal.h"
 
-#include "base/clock.h"
 #include "base/id.h"
 #include "base/str.h"
 
@@ -40,7 +39,7 @@ struct request *request_new(struct api *a, struct http_exchange *x)
     rq->api = a;
     rq->x = x;
     rq->method = http_method(x);
-    rq->began_ms = clock_mono_ms();
+    rq->began_us = api_now_us();
     str_copy(rq->actor.kind, sizeof rq->actor.kind, "anonymous");
     const char *given = http_header(x, "X-Request-Id");
     if (request_id_ok(given))

@@ -442,6 +442,21 @@ static void serves_the_contract_and_its_page(void **state)
     assert_int_equal(ask("GET /v1/docs", NULL, NULL), 404);
 }
 
+static void counts_requests(void **state)
+{
+    struct buf text;
+    buf_init(&text, 0);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(ask("GET /v1/things", NULL, NULL), 200);
+    assert_int_equal(ask("GET /v1/things?limit=0", NULL, NULL), 400);
+    api_metrics(api, &text);
+    assert_non_null(strstr(buf_str(&text), "hbcloud_http_requests_total{operation=\"listThings\",status=\"2xx\"} 3\n"));
+    assert_non_null(strstr(buf_str(&text), "hbcloud_http_requests_total{operation=\"listThings\",status=\"4xx\"} 1\n"));
+    assert_non_null(strstr(buf_str(&text), "seconds_bucket{operation=\"listThings\",le=\"+Inf\"} 4\n"));
+    assert_null(strstr(buf_str(&text), "getThing"));
+    buf_done(&text);
+}
+
 static void start_fails_naming_all_mismatches(void **state)
 {
     struct api *a = NULL;
@@ -514,6 +529,7 @@ int main(void)
         T(finds_replies_that_break_the_contract),
         T(sends_security_headers),
         T(serves_the_contract_and_its_page),
+        T(counts_requests),
         T(start_fails_naming_all_mismatches),
         T(refuses_contracts_it_cannot_use),
     };

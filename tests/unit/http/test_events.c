@@ -249,6 +249,20 @@ static void beats_and_ends_what_has_expired(void **state)
     fake_reply_done(&r);
 }
 
+static void revoked_credentials_end_their_streams(void **state)
+{
+    struct fake_reply mine, other;
+    str_copy(who.id, sizeof who.id, "key-1");
+    subscribe("GET /v1/events", NULL, &mine);
+    str_copy(who.id, sizeof who.id, "key-2");
+    subscribe("GET /v1/events", NULL, &other);
+    events_end(bus, "key-1");
+    assert_true(fake_stream_closed(mine.stream));
+    assert_false(fake_stream_closed(other.stream));
+    fake_reply_done(&mine);
+    fake_reply_done(&other);
+}
+
 static void the_slow_are_closed_and_the_rest_go_on(void **state)
 {
     struct fake_reply slow, quick;
@@ -319,6 +333,7 @@ int main(void)
         T(filters_by_type),
         T(keys_are_for_admins),
         T(beats_and_ends_what_has_expired),
+        T(revoked_credentials_end_their_streams),
         T(the_slow_are_closed_and_the_rest_go_on),
         T(too_much_to_resume_is_a_reset),
         T(head_begins_no_stream),

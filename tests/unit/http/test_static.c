@@ -8,6 +8,7 @@
 #include "fake_exchange.h"
 #include "toy.h"
 
+#include "http/contract.h"
 #include "http/static.h"
 
 #include "base/str.h"
@@ -147,6 +148,12 @@ static void this_binary_carries_the_contract(void **state)
     assert_true(embedded_contract_len > 1000);
     assert_int_equal(strlen(embedded_contract), embedded_contract_len);
     assert_true(str_starts(embedded_contract, "openapi: 3.1"));
+    struct contract *c = NULL;
+    struct error e = ERROR_INIT;
+    if (contract_load(embedded_contract, embedded_contract_len, &c, &e) < 0)
+        fail_msg("%s", e.message);
+    assert_non_null(contract_operation(c, "listNodes"));
+    contract_free(c);
     for (size_t i = 1; i < embedded_count; i++)
         assert_true(strcmp(embedded_files[i - 1].path, embedded_files[i].path) < 0);
 }
