@@ -5,9 +5,9 @@ import { Failed } from './components/States';
 import { Shell } from './components/shell/Shell';
 import { Toaster } from './components/Toaster';
 import { useResource } from './hooks/useResource';
-import { receive } from './state/entities';
+import { forgetEntities, receive } from './state/entities';
 import { startLive, stopLive } from './state/live';
-import { receiveSample } from './state/samples';
+import { forgetSamples, receiveSample } from './state/samples';
 import { useSession } from './state/session';
 import { receiveSystemChange } from './state/system';
 import type { HubEvent } from './api/events';
@@ -38,7 +38,11 @@ function RequireSession({ children }: { children: ReactNode }) {
   useEffect(() => {
     if (!inside) return;
     startLive({ onEvent, mayRetry: checkSession });
-    return stopLive;
+    return () => {
+      stopLive();
+      forgetEntities(); // the next to sign in may see less
+      forgetSamples();
+    };
   }, [inside]);
   if (state.phase === 'unknown') return error ? <Failed error={error} retry={reload} what="The dashboard" /> : null;
   if (state.phase === 'out') return <Navigate to="/login" replace state={{ from: location.pathname + location.search }} />;

@@ -1,7 +1,7 @@
 /* Every call the dashboard makes, by name. */
 import type { Page } from '@/state/entities';
 import { client, idempotencyKey, take } from './client';
-import type { AuditEntry, Credentials, Deployment, KeyCreate, MetricQuery, Node, NodeCreate, NodeUpdate, Service, ServiceRequest } from './types';
+import type { AuditEntry, Credentials, Deployment, KeyCreate, MetricQuery, Node, NodeCreate, NodeUpdate, Service, ServiceRequest, ServiceUpdate } from './types';
 
 const LIMIT = 200;
 const page = (cursor: string | undefined) => ({ limit: LIMIT, ...(cursor ? { cursor } : {}) });
@@ -40,6 +40,7 @@ export const hub = {
     (await take(client.GET('/services/{serviceId}', { params: { path: { serviceId } }, signal }))).service,
   deploy: (body: ServiceRequest, key: string) =>
     take(client.POST('/services', { body, params: { header: { 'Idempotency-Key': key } } })),
+  updateService: (serviceId: string, body: ServiceUpdate) => take(client.PATCH('/services/{serviceId}', { params: { path: { serviceId } }, body })),
   act: async (serviceId: string, action: ServiceAction) =>
     (await take(client.POST(`/services/{serviceId}/${action}`, { params: { path: { serviceId } } }))).service,
   removeService: (serviceId: string, confirm: string, volumes: string[]) =>

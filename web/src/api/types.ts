@@ -9,6 +9,7 @@ export type NodeCreate = Schemas['NodeCreate'];
 export type NodeUpdate = Schemas['NodeUpdate'];
 export type Service = Schemas['ServiceInstance'];
 export type ServiceRequest = Schemas['ServiceDeploymentRequest'];
+export type ServiceUpdate = Schemas['ServiceUpdateRequest'];
 export type ServiceDeployed = Schemas['ServiceDeploymentReply'];
 export type ServiceLogs = Schemas['ServiceLogs'];
 export type Deployment = Schemas['DeploymentEvent'];

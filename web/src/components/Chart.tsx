@@ -3,7 +3,7 @@ import { useEffect, useMemo, useRef, useState } from 'react';
 import uPlot from 'uplot';
 import 'uplot/dist/uPlot.min.css';
 import { inUnit, type Unit } from '@/lib/format';
-import { summary, type Frame } from '@/lib/series';
+import { bridge, summary, type Frame } from '@/lib/series';
 import { useTheme } from '@/state/theme';
 
 interface Props {
@@ -130,4 +130,5 @@ export function Chart(props: Props) {
   );
 }
 
-const aligned = (data: Frame): uPlot.AlignedData => [data.times, ...data.columns.map((c) => c.values)];
+const BRIDGED = 3; // steps
+const aligned = (data: Frame): uPlot.AlignedData => [data.times, ...data.columns.map((c) => bridge(c.values, BRIDGED))];

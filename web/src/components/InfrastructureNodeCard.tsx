@@ -65,7 +65,7 @@ export function InfrastructureNodeCard({ node, title, services }: Props) {
       <div className="flex-1 px-4 pt-3.5 pb-3">
         <div className="flex items-start justify-between gap-2">
           <div className="min-w-0">
-            <h3 className="truncate text-base font-semibold">{title ?? node.name}</h3>
+            <h2 className="truncate text-base font-semibold">{title ?? node.name}</h2>
             <p className="truncate text-xs text-muted">{[node.type, node.provider, node.region].filter(Boolean).join(' · ')}</p>
           </div>
           <Status state={node.status} />

@@ -6,6 +6,7 @@ import { useAction } from '@/hooks/useAction';
 import { ConfirmByName } from './ConfirmByName';
 import { RemoveService } from './RemoveService';
 import { Button } from './ui/button';
+import { UpdateService } from './UpdateService';
 
 interface Offer {
   action: ServiceAction;
@@ -36,6 +37,7 @@ export function ServiceActions({ service }: { service: Service }) {
   const close = () => setAsking(null);
   return (
     <>
+      {service.managed && <UpdateService service={service} />}
       {OFFERS.filter((o) => o.when(service)).map((o) => (
         <Button key={o.action} busy={busy} onClick={() => (o.warning ? setAsking(o) : void start(o))}><o.icon aria-hidden />{o.label}</Button>
       ))}

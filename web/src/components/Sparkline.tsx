@@ -1,4 +1,4 @@
-import type { Frame } from '@/lib/series';
+import { bridge, type Frame } from '@/lib/series';
 
 interface Props {
   data: Frame;
@@ -11,15 +11,15 @@ const H = 40;
 
 /* The first column as a small filled line; gaps stay gaps. Stretches to its box. */
 export function Sparkline({ data, label, max }: Props) {
-  const values = data.columns[0]?.values ?? [];
+  const values = bridge(data.columns[0]?.values ?? [], 3);
   const first = data.times[0] ?? 0;
   const span = Math.max(1, (data.times.at(-1) ?? 0) - first);
   const top = max ?? Math.max(1, ...values.map((v) => v ?? 0)) * 1.1;
   const point = (v: number, i: number) => `${((((data.times[i] ?? 0) - first) / span) * W).toFixed(1)} ${(H - (v / top) * (H - 2)).toFixed(1)}`;
   const runs: string[][] = [[]];
   values.forEach((v, i) => {
-    if (v == null) runs.push([]);
-    else runs.at(-1)?.push(point(v, i));
+    if (v === null) runs.push([]);
+    else if (v !== undefined) runs.at(-1)?.push(point(v, i));
   });
   const drawn = runs.filter((r) => r.length > 1);
   return (

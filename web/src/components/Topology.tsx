@@ -3,7 +3,6 @@ import { useEffect, useRef, useState } from 'react';
 import { Link } from 'react-router';
 import type { Node, Service } from '@/api/types';
 import { cn } from '@/lib/cn';
-import { plural } from '@/lib/format';
 import { layoutTopology, NARROW, type Place } from '@/lib/topology';
 import { StatusIcon, toneOf, type Tone } from './Status';
 
@@ -30,13 +29,12 @@ function NodeBox({ place, node, services }: { place: Place; node: Node; services
   const running = services.filter((s) => s.status.deployment === 'running').length;
   const sick = services.filter((s) => s.status.health === 'unhealthy').length;
   const kind = node.type === 'experimentation' ? 'lab' : node.type;
-  const facts = `${plural(services.length, 'service')}, ${running} running${sick > 0 ? `, ${sick} unhealthy` : ''}`;
   return (
     <Link
-      to={`/nodes/${node.id}`} style={style(place)} aria-label={`${node.type} ${node.name}, ${node.status}, ${facts}`}
+      to={`/nodes/${node.id}`} style={style(place)}
       className={cn('absolute flex flex-col justify-center rounded-lg border bg-surface px-3 shadow-card transition-colors hover:border-accent hover:bg-hover', node.type === 'hub' ? 'border-accent/50' : 'border-strong')}
     >
-      <span className="flex items-center gap-1.5"><StatusIcon state={node.status} /><span className="truncate font-semibold">{node.name}</span></span>
+      <span className="flex items-center gap-1.5"><StatusIcon state={node.status} /><span className="truncate font-semibold">{node.name}</span><span className="sr-only">{node.status}</span></span>
       <span className="truncate text-2xs text-muted">
         {kind} · {services.length > 0 ? `${running} of ${services.length} running` : 'no services'}{sick > 0 && <span className="font-medium text-bad"> · {sick} sick</span>}
       </span>
@@ -48,10 +46,10 @@ function ServicePill({ place, service }: { place: Place; service: Service }) {
   const state = service.status.deployment === 'running' && service.status.health !== 'unknown' ? service.status.health : service.status.deployment;
   return (
     <Link
-      to={`/services/${service.id}`} style={style(place)} aria-label={`service ${service.name}, ${service.status.deployment}, ${service.status.health}`}
+      to={`/services/${service.id}`} style={style(place)}
       className="absolute flex items-center gap-1.5 rounded-full border border-line bg-surface px-2.5 text-xs transition-colors hover:border-accent hover:bg-hover"
     >
-      <StatusIcon state={state} className="size-3" /><span className="truncate">{service.name}</span>
+      <StatusIcon state={state} className="size-3" /><span className="truncate">{service.name}</span><span className="sr-only">{service.status.deployment}, {service.status.health}</span>
     </Link>
   );
 }

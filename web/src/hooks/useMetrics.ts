@@ -6,11 +6,14 @@ import { onSample } from '@/state/samples';
 import { useResource } from './useResource';
 
 const MOST_LINES = 6;
+const RATE_STEP = '30s'; // a rate needs two samples in its step
 const REFRESH: Record<Range, number> = { '1h': 30_000, '24h': 60_000, '7d': 300_000, '30d': 300_000 };
 
 async function ask(entityId: string, query: Query, range: Range, to: number, signal: AbortSignal): Promise<Line[]> {
   const { ms, step } = RANGES[range];
-  const { series } = await hub.queryMetric({ name: query.name, entity_id: entityId, from: String(to - ms), to: String(to), step, fn: query.fn ?? 'avg' }, signal);
+  const fn = query.fn ?? 'avg';
+  const wide = fn === 'rate' && range === '1h' ? RATE_STEP : step;
+  const { series } = await hub.queryMetric({ name: query.name, entity_id: entityId, from: String(to - ms), to: String(to), step: wide, fn }, signal);
   return series.map((s) => {
     const tag = query.each ? s.tags[query.each] : undefined;
     const own = tag ?? labelOf({}, query.label || query.name);

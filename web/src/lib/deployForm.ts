@@ -79,7 +79,7 @@ function container(form: DeployForm): ServiceRequest['container'] {
     ...(ports.length > 0 && { ports }),
     ...(command.length > 0 && { command }),
     ...(Object.keys(resources).length > 0 && { resources }),
-  } as ServiceRequest['container'];
+  };
 }
 
 export function toRequest(form: DeployForm): ServiceRequest {
@@ -95,7 +95,7 @@ export function toRequest(form: DeployForm): ServiceRequest {
       ...(domains.length > 0 && { domains }),
       ...(form.healthPath && { healthCheck: { path: form.healthPath } }),
     },
-  } as ServiceRequest;
+  };
 }
 
 /* Which field of the form a pointer of the hub's answer is about. */

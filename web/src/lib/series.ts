@@ -21,7 +21,7 @@ export interface Line {
 }
 
 export const RANGES = {
-  '1h': { label: '1 hour', ms: 3_600_000, step: '10s' },
+  '1h': { label: '1 hour', ms: 3_600_000, step: '15s' },
   '24h': { label: '24 hours', ms: 86_400_000, step: '5m' },
   '7d': { label: '7 days', ms: 604_800_000, step: '1h' },
   '30d': { label: '30 days', ms: 2_592_000_000, step: '6h' },
@@ -50,6 +50,22 @@ export function append(data: Frame, seconds: number, values: Record<string, numb
     times: [...data.times.slice(from), seconds],
     columns: data.columns.map((c) => ({ label: c.label, values: [...c.values.slice(from), values[c.label] ?? null] })),
   };
+}
+
+/*
+ * A step without a sample between two with one is no outage: undefined lets the line go on there, null breaks it.
+ * Longer holes stay holes.
+ */
+export function bridge(values: (number | null)[], most: number): (number | null | undefined)[] {
+  const out: (number | null | undefined)[] = [...values];
+  let lastKnown = -1;
+  values.forEach((v, i) => {
+    if (v == null) return;
+    const hole = i - lastKnown - 1;
+    if (lastKnown >= 0 && hole > 0 && hole <= most) out.fill(undefined, lastKnown + 1, i);
+    lastKnown = i;
+  });
+  return out;
 }
 
 export interface Summary {

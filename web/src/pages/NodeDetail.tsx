@@ -18,6 +18,7 @@ import { Switch } from '@/components/ui/field';
 import { SkeletonRows } from '@/components/ui/skeleton';
 import { useAction } from '@/hooks/useAction';
 import { useEntity } from '@/hooks/useEntity';
+import { useSystem } from '@/hooks/useSystem';
 import { useResource } from '@/hooks/useResource';
 import { NODE_CHARTS } from '@/lib/charts';
 import { dateTime, number, plural, uptime } from '@/lib/format';
@@ -86,6 +87,7 @@ function Removal({ node, open, onClose }: { node: Node; open: boolean; onClose: 
 export default function NodeDetail() {
   const { id = '' } = useParams();
   const { item: node, removed, error, reload } = useEntity('node', id);
+  const { data: system } = useSystem();
   const mayChange = useMay('operator');
   const [removing, setRemoving] = useState(false);
   const nodeId = node?.id ?? id;
@@ -97,6 +99,7 @@ export default function NodeDetail() {
 
   if (removed) return <><PageHeader title="Node" parent={{ to: '/nodes', label: 'Nodes' }} /><Empty icon={Trash2} title="This node is no longer known" action={<Button asChild><Link to="/nodes">All nodes</Link></Button>} /></>;
   if (!node) return <><PageHeader title="Node" parent={{ to: '/nodes', label: 'Nodes' }} />{error ? <Failed error={error} retry={reload} what="This node" /> : <SkeletonRows rows={6} />}</>;
+  const own = system?.hubNodeId === node.id;
   const resting = node.status === 'maintenance';
   return (
     <>
@@ -109,7 +112,7 @@ export default function NodeDetail() {
               <Switch aria-labelledby="t-maintenance" checked={resting} disabled={busy}
                 onChange={(on) => void start({ status: on ? 'maintenance' : 'active' }, on ? `${node.name} is in maintenance: nothing new is placed there.` : `${node.name} takes services again.`)} />
             </span>
-            <Button variant="danger" onClick={() => setRemoving(true)}><Trash2 aria-hidden />Forget</Button>
+            <Button variant="danger" disabled={own} title={own ? 'The hub’s own machine stays known.' : undefined} onClick={() => setRemoving(true)}><Trash2 aria-hidden />Forget</Button>
           </>
         )}
       />

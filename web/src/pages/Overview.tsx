@@ -26,16 +26,16 @@ function Stat({ label, to, value, detail }: { label: string; to: string; value: 
   );
 }
 
-function Counts({ nodes, services, running, success, problems }: {
-  nodes: Node[] | null; services: Service[] | null; running: number; success: string | null; problems: number | null;
+function Counts({ nodes, nodeTotal, services, serviceTotal, running, success, problems }: {
+  nodes: Node[] | null; nodeTotal: number | null; services: Service[] | null; serviceTotal: number | null; running: number; success: string | null; problems: number | null;
 }) {
   const active = nodes?.filter((n) => n.status === 'active').length ?? 0;
   const up = services?.filter((s) => s.status.deployment === 'running').length ?? 0;
   const healthy = services?.filter((s) => s.status.health === 'healthy').length ?? 0;
   return (
     <div className="grid grid-cols-2 gap-3 lg:grid-cols-4">
-      <Stat label="Nodes" to="/nodes" value={nodes?.length} detail={`${active} active`} />
-      <Stat label="Services" to="/services" value={services?.length} detail={`${up} running, ${healthy} healthy`} />
+      <Stat label="Nodes" to="/nodes" value={nodes && (nodeTotal ?? nodes.length)} detail={`${active} active`} />
+      <Stat label="Services" to="/services" value={services && (serviceTotal ?? services.length)} detail={`${up} running, ${healthy} healthy`} />
       <Stat label="Deployments under way" to="/deployments" value={success === null ? null : running} detail={success} />
       <Stat label="Problems" to="/dashboard" value={problems} detail={problems === 0 ? 'all is well' : 'listed below'} />
     </div>
@@ -73,7 +73,7 @@ export default function Overview() {
       />
       {system && <EngineHint system={system} />}
       <Counts
-        nodes={nodes.loaded ? nodes.items : null} services={services.loaded ? services.items : null}
+        nodes={nodes.loaded ? nodes.items : null} nodeTotal={nodes.total} services={services.loaded ? services.items : null} serviceTotal={services.total}
         running={open.length} problems={system?.problems.length ?? null}
         success={deployments.loaded ? (ended > 0 ? `${good} of the last ${ended} completed` : 'none finished yet') : null}
       />

@@ -9,6 +9,8 @@ export interface Latest {
 
 export const useSamples = create<{ latest: Record<string, Latest> }>(() => ({ latest: {} }));
 
+export const forgetSamples = () => useSamples.setState({ latest: {} });
+
 type Listener = (sample: Latest) => void;
 const listeners = new Map<string, Set<Listener>>();
 

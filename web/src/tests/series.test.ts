@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { append, busiest, frame, summary, type Line } from '@/lib/series';
+import { append, bridge, busiest, frame, summary, type Line } from '@/lib/series';
 
 const line = (label: string, points: (number | null)[][]): Line => ({ label, series: { tags: {}, points } });
 
@@ -19,6 +19,10 @@ describe('chart data', () => {
     expect(grown.columns[0]?.values).toEqual([2, 3]);
     expect(append(grown, 20, { a: 9 }, 15)).toBe(grown);
     expect(append(grown, 30, {}, 15).columns[0]?.values).toEqual([3, null]);
+  });
+  it('goes on over a step without a sample, and breaks at an outage', () => {
+    expect(bridge([1, null, 3, null, null, null, 7, null], 2)).toEqual([1, undefined, 3, null, null, null, 7, null]);
+    expect(bridge([null, 1], 2)).toEqual([null, 1]);
   });
   it('sums up, nulls left out', () => {
     expect(summary([null, 2, 4, null])).toEqual({ now: 4, min: 2, max: 4, avg: 3 });
