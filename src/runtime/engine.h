@@ -126,6 +126,8 @@ struct engine_ops {
     int (*info)(struct container_engine *g, struct engine_info *ret, struct error *e);
     int (*list)(struct container_engine *g, struct engine_container **ret, size_t *ret_n, struct error *e);
     int (*inspect)(struct container_engine *g, const char *id, struct engine_container *ret, struct error *e);
+    /* Environment of a container, object key -> value; the values are secrets. New reference. */
+    int (*environment)(struct container_engine *g, const char *id, json_t **ret, struct error *e);
     int (*create)(struct container_engine *g, const struct engine_spec *spec, char ret_id[65], struct error *e);
     int (*start)(struct container_engine *g, const char *id, struct error *e);   /* started already: 0 */
     int (*stop)(struct container_engine *g, const char *id, int grace_s, struct error *e); /* stopped already: 0 */

@@ -74,6 +74,14 @@ int runtime_refresh_service(struct runtime *r, const char *id, struct error *e);
  * `ret_reason`), -1 undecided yet. Blocks for at most the check's timeout. */
 int runtime_check_health(struct runtime *r, const json_t *document, const struct engine_container *c, char *ret_reason, size_t size);
 
+/* Managed services that failed and any that is unhealthy, at most `max`; how many there are in the list. */
+struct runtime_trouble {
+    char id[37], name[256], reason[512];
+    bool failed;
+    int64_t since_ms;
+};
+size_t runtime_troubles(struct runtime *r, struct runtime_trouble *ret, size_t max);
+
 /* For the metrics sampler. */
 struct runtime_container {
     char service_id[37], container_id[65];

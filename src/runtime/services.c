@@ -333,3 +333,34 @@ int runtime_running_containers(struct runtime *r, struct runtime_container **ret
     *ret_n = x.n;
     return 0;
 }
+
+struct troubles {
+    struct runtime_trouble *list;
+    size_t n, max;
+};
+
+static bool add_trouble(const struct row *row, void *ctx)
+{
+    struct troubles *t = ctx;
+    bool failed = row->managed && row->status == 3, unhealthy = row->status == 1 && row->health == 1;
+    if (!failed && !unhealthy)
+        return true;
+    _cleanup_json_ json_t *d = entity_document(row->entity);
+    const char *message = json_str(d, "status.message"), *since = json_str(d, "metadata.updatedAt");
+    struct runtime_trouble *x = &t->list[t->n++];
+    *x = (struct runtime_trouble){ .failed = failed };
+    str_copy(x->id, sizeof x->id, row->entity->id);
+    str_copy(x->name, sizeof x->name, row->entity->name);
+    str_copy(x->reason, sizeof x->reason, message ? message : "Its health check fails. See its logs.");
+    if (since)
+        (void)time_parse(since, &x->since_ms);
+    return t->n < t->max;
+}
+
+size_t runtime_troubles(struct runtime *r, struct runtime_trouble *ret, size_t max)
+{
+    struct troubles t = { ret, 0, max };
+    if (max)
+        table_walk(r->services, add_trouble, &t);
+    return t.n;
+}

@@ -88,31 +88,26 @@ static int d_list(struct container_engine *g, struct engine_container **ret, siz
     return r < 0 ? r : docker_parse_list(answer, ret, ret_n, e);
 }
 
-static int d_inspect(struct container_engine *g, const char *id, struct engine_container *ret, struct error *e)
+static int inspect_raw(struct container_engine *g, const char *id, json_t **ret, struct error *e)
 {
     _cleanup_error_ struct error own = ERROR_INIT;
     e = e ? e : &own;
-    _cleanup_json_ json_t *answer = NULL;
     _cleanup_free_ char *path = container_path(id, "/json", e);
-    if (!path)
-        return failed(e);
-    int r = docker_client_get(client_of(g), path, QUERY_MS, id, &answer, e);
+    return path ? docker_client_get(client_of(g), path, QUERY_MS, id, ret, e) : failed(e);
+}
+
+static int d_inspect(struct container_engine *g, const char *id, struct engine_container *ret, struct error *e)
+{
+    _cleanup_json_ json_t *answer = NULL;
+    int r = inspect_raw(g, id, &answer, e);
     return r < 0 ? r : docker_parse_container(answer, ret, e);
 }
 
 static int d_environment(struct container_engine *g, const char *id, json_t **ret, struct error *e)
 {
-    _cleanup_error_ struct error own = ERROR_INIT;
-    e = e ? e : &own;
     _cleanup_json_ json_t *answer = NULL;
-    _cleanup_free_ char *path = container_path(id, "/json", e);
-    if (!path)
-        return failed(e);
-    int r = docker_client_get(client_of(g), path, QUERY_MS, id, &answer, e);
-    if (r < 0)
-        return r;
-    *ret = docker_parse_environment(json_at(answer, "Config.Env"));
-    return *ret ? 0 : error_set(e, ERR_INTERNAL, "No memory.");
+    int r = inspect_raw(g, id, &answer, e);
+    return r < 0 ? r : docker_parse_environment(answer, ret, e);
 }
 
 /* A call that changes something and whose answer does not matter. `ret_status` may be NULL: then refusals are
@@ -164,10 +159,12 @@ static int d_create(struct container_engine *g, const struct engine_spec *spec, 
     snprintf(path, sizeof(path), "/containers/create?name=%s", spec->name);
     buf_init(&body, DOCKER_SPEC_BODY_MAX);
     docker_spec_write(spec, &body);
-    struct docker_call call = { .method = "POST", .path = path, .deadline_ms = CHANGE_MS, .body = buf_str(&body),
-                                .body_len = body.len };
+    struct docker_call call = {
+        .method = "POST", .path = path, .deadline_ms = CHANGE_MS, .body = buf_str(&body), .body_len = body.len
+    };
     if (!buf_ok(&body))
-        r = error_set(e, ERR_VALIDATION, "The container's description is larger than %zu MiB.", DOCKER_SPEC_BODY_MAX >> 20);
+        r = error_set(e, ERR_VALIDATION, "The container's description is larger than %zu MiB.",
+                      DOCKER_SPEC_BODY_MAX >> 20);
     else
         r = docker_client_call(client_of(g), &call, &reply, e);
     if (body.data)
@@ -276,7 +273,8 @@ static int streamed(int r, bool by_us, const struct docker_reply *reply, const c
     if (by_us && r == -EPROTO)
         return error_set(e, ERR_UPSTREAM, "The container engine's stream for %.100s is not understood.", what);
     if (by_us && r == -EMSGSIZE)
-        return error_set(e, ERR_UPSTREAM, "The container engine's stream for %.100s has a line that is too long.", what);
+        return error_set(e, ERR_UPSTREAM, "The container engine's stream for %.100s has a line that is too long.",
+                         what);
     if (by_us && r == -ENOMEM)
         return error_errno(e, r, "Reading the container engine's stream");
     if (r < 0)
@@ -286,23 +284,15 @@ static int streamed(int r, bool by_us, const struct docker_reply *reply, const c
     return 0;
 }
 
-struct log_call {
-    struct docker_demux demux;
-    bool parser_failed;
-};
-
 static int log_chunk(void *ctx, const char *bytes, size_t len)
 {
-    struct log_call *l = ctx;
-    int r = docker_demux_feed(&l->demux, bytes, len);
-    l->parser_failed = r == -EPROTO;
-    return r;
+    return docker_demux_feed(ctx, bytes, len);
 }
 
 static int log_tick(void *ctx)
 {
-    struct log_call *l = ctx;
-    return l->demux.fn(l->demux.ctx, STREAM_STDOUT, "", 0);
+    struct docker_demux *d = ctx;
+    return d->fn(d->ctx, STREAM_STDOUT, "", 0);
 }
 
 static int log_path(const char *id, const struct engine_log_request *rq, char *ret, size_t size, struct error *e)
@@ -323,22 +313,26 @@ static int d_logs(struct container_engine *g, const char *id, const struct engin
                   void *ctx, struct error *e)
 {
     struct engine_container c = { 0 };
-    struct log_call state = { 0 };
+    struct docker_demux demux;
     char path[320], own_id[65];
     int r = d_inspect(g, id, &c, e);
     if (r < 0)
         return r;
-    docker_demux_init(&state.demux, c.tty, fn, ctx);
+    docker_demux_init(&demux, c.tty, fn, ctx);
     str_copy(own_id, sizeof(own_id), c.id); /* the name may be another container's by now */
     engine_container_done(&c);
     if ((r = log_path(own_id, rq, path, sizeof(path), e)) < 0)
         return r;
-    struct docker_call call = { .method = "GET", .path = path, .on_chunk = log_chunk, .ctx = &state,
-                                .on_tick = rq->follow ? log_tick : NULL, .idle_ms = rq->follow ? 0 : LOG_IDLE_MS };
+    struct docker_call call = { .method = "GET",
+                                .path = path,
+                                .on_chunk = log_chunk,
+                                .ctx = &demux,
+                                .on_tick = rq->follow ? log_tick : NULL,
+                                .idle_ms = rq->follow ? 0 : LOG_IDLE_MS };
     _cleanup_(docker_reply_done) struct docker_reply reply = { 0 };
     r = docker_client_call(client_of(g), &call, &reply, e);
-    r = streamed(r, state.parser_failed, &reply, id, e);
-    return r < 0 ? r : docker_demux_end(&state.demux, e);
+    r = streamed(r, demux.broken, &reply, id, e);
+    return r < 0 ? r : docker_demux_end(&demux, e);
 }
 
 struct line_call {
@@ -378,8 +372,13 @@ static int pull_tick(void *ctx)
 static int pull_run(struct container_engine *g, const char *path, const char *reference, struct pull_call *p,
                     struct error *e)
 {
-    struct docker_call call = { .method = "POST", .path = path, .on_chunk = line_chunk, .on_tick = pull_tick, .ctx = p,
-                                .deadline_ms = PULL_MS, .idle_ms = PULL_IDLE_MS };
+    struct docker_call call = { .method = "POST",
+                                .path = path,
+                                .on_chunk = line_chunk,
+                                .on_tick = pull_tick,
+                                .ctx = p,
+                                .deadline_ms = PULL_MS,
+                                .idle_ms = PULL_IDLE_MS };
     _cleanup_(docker_reply_done) struct docker_reply reply = { 0 };
     int r = docker_client_call(client_of(g), &call, &reply, e);
     r = streamed(r, p->line.parser_failed, &reply, reference, e);
@@ -434,7 +433,11 @@ static int d_follow(struct container_engine *g, int64_t since_ms, engine_event_f
     docker_lines_init(&f.line.lines, line_in, &f.line);
     f.line.fn = event_line;
     f.line.ctx = &f;
-    struct docker_call call = { .method = "GET", .path = path, .on_chunk = line_chunk, .ctx = &f, .stop = stop,
+    struct docker_call call = { .method = "GET",
+                                .path = path,
+                                .on_chunk = line_chunk,
+                                .ctx = &f,
+                                .stop = stop,
                                 .header_ms = FIRST_EVENT_HEADER_MS };
     _cleanup_(docker_reply_done) struct docker_reply reply = { 0 };
     int r = docker_client_call(client_of(g), &call, &reply, e);

@@ -74,8 +74,10 @@ static int ask_ping(struct docker_client *c, struct docker_range *ret, struct er
     if (r < 0)
         return r;
     if (docker_version_parse(reply.api_version, &ret->max) < 0)
-        return error_set(e, ERR_UPSTREAM, "What answers (status %ld) does not say which Docker API it speaks; is it a "
-                         "container engine?", reply.status);
+        return error_set(e, ERR_UPSTREAM,
+                         "What answers (status %ld) does not say which Docker API it speaks; is it a "
+                         "container engine?",
+                         reply.status);
     ret->min = 0;
     return 0;
 }
@@ -134,7 +136,8 @@ static int call_once(struct docker_client *c, const struct docker_call *call, co
     return r;
 }
 
-int docker_client_call(struct docker_client *c, const struct docker_call *call, struct docker_reply *ret, struct error *e)
+int docker_client_call(struct docker_client *c, const struct docker_call *call, struct docker_reply *ret,
+                       struct error *e)
 {
     MAGIC_CHECK(c, CLIENT_MAGIC);
     memset(ret, 0, sizeof(*ret));

@@ -12,7 +12,8 @@ int docker_client_new(const char *host, struct docker_client **ret, struct error
 void docker_client_free(struct docker_client *c);
 
 /* As docker_http_call, but `call->path` has no version ("/containers/json"); it is put before. */
-int docker_client_call(struct docker_client *c, const struct docker_call *call, struct docker_reply *ret, struct error *e);
+int docker_client_call(struct docker_client *c, const struct docker_call *call, struct docker_reply *ret,
+                       struct error *e);
 /* A GET whose answer is JSON; refusals are errors, `what` names the object in them. */
 int docker_client_get(struct docker_client *c, const char *path, int64_t deadline_ms, const char *what, json_t **ret,
                       struct error *e);

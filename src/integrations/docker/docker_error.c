@@ -61,15 +61,13 @@ int docker_refused(long status, const char *body, size_t len, const char *what, 
     json_decref(answer);
     if (!copy)
         return error_errno(e, -ENOMEM, "Reading the container engine's refusal");
-    json_object_foreach((json_t *)secrets, name, value)
+    json_object_foreach ((json_t *)secrets, name, value)
         mask(copy, json_is_string(value) ? json_string_value(value) : "");
     docker_words(words, copy, strlen(copy));
     int port = docker_taken_port(words);
     if (port)
         return error_set(e, ERR_CONFLICT, "Port %d is taken on this host: %s", port, words);
-    enum error_code code = status == 404   ? ERR_NOT_FOUND
-                           : status == 409 ? ERR_CONFLICT
-                                           : ERR_UPSTREAM;
+    enum error_code code = status == 404 ? ERR_NOT_FOUND : status == 409 ? ERR_CONFLICT : ERR_UPSTREAM;
     return error_set(e, code, "The container engine refused (%ld) for %.100s: %s", status, what,
                      *words ? words : "it gave no reason.");
 }

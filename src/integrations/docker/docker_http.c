@@ -127,10 +127,11 @@ static int address_split(struct docker_http *h, const char *host, struct error *
     } else if (str_starts(host, "tcp://") && address_valid(host + 6)) {
         h->base = str_printf("http://%s", host + 6);
     } else {
-        return error_set(e, ERR_VALIDATION,
-                         "The engine's address must be unix:///path (shorter than 108 bytes) or tcp://address:port, not "
-                         "\"%.80s\".",
-                         host);
+        return error_set(
+            e, ERR_VALIDATION,
+            "The engine's address must be unix:///path (shorter than 108 bytes) or tcp://address:port, not "
+            "\"%.80s\".",
+            host);
     }
     h->shown = strdup(host);
     return h->base && h->shown ? 0 : error_errno(e, -ENOMEM, "Preparing the container engine");
@@ -346,16 +347,16 @@ static int outcome(struct docker_http *h, struct handle *a, const struct transfe
             return lost(h, a, code, e);
         return error_set(e, ERR_UPSTREAM_TIMEOUT, "The container engine did not answer in time: %.200s.", a->words);
     case CURLE_COULDNT_CONNECT:
-    case CURLE_COULDNT_RESOLVE_HOST:
-        return lost(h, a, code, e);
+    case CURLE_COULDNT_RESOLVE_HOST: return lost(h, a, code, e);
     case CURLE_GOT_NOTHING:
     case CURLE_RECV_ERROR:
     case CURLE_SEND_ERROR:
     case CURLE_PARTIAL_FILE:
-        return error_set(e, ERR_UNAVAILABLE, "The container engine at %.120s closed the connection before its answer was "
-                         "complete.", h->shown);
-    case CURLE_OUT_OF_MEMORY:
-        return error_errno(e, -ENOMEM, "Calling the container engine");
+        return error_set(e, ERR_UNAVAILABLE,
+                         "The container engine at %.120s closed the connection before its answer was "
+                         "complete.",
+                         h->shown);
+    case CURLE_OUT_OF_MEMORY: return error_errno(e, -ENOMEM, "Calling the container engine");
     default:
         return error_set(e, ERR_UPSTREAM, "The container engine's answer is no good HTTP: %.200s.",
                          a->words[0] ? a->words : curl_easy_strerror(code));

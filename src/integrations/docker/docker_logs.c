@@ -18,7 +18,8 @@ void docker_demux_init(struct docker_demux *d, bool tty, engine_log_fn fn, void 
 static int header_read(struct docker_demux *d)
 {
     const unsigned char *h = d->header;
-    if (h[0] > FRAME_ENGINE_ERROR || h[1] || h[2] || h[3])
+    d->broken = h[0] > FRAME_ENGINE_ERROR || h[1] || h[2] || h[3];
+    if (d->broken)
         return -EPROTO;
     d->stream = h[0];
     d->left = (uint32_t)h[4] << 24 | (uint32_t)h[5] << 16 | (uint32_t)h[6] << 8 | h[7];

@@ -13,7 +13,7 @@
 struct docker_demux {
     engine_log_fn fn;
     void *ctx;
-    bool tty;
+    bool tty, broken;   /* broken: -EPROTO was met, so that a callback's own -EPROTO is not taken for it */
     unsigned char header[8];
     unsigned header_len;
     uint32_t left;      /* of the current piece */

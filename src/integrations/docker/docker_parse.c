@@ -77,8 +77,7 @@ static bool list_ports(const json_t *ports, struct engine_container *c)
 {
     size_t i;
     json_t *one;
-    json_array_foreach(ports, i, one)
-    {
+    json_array_foreach (ports, i, one) {
         const char *protocol = json_str(one, "Type"), *ip = json_str(one, "IP");
         struct engine_port *p = port_add(c);
         if (!p)
@@ -109,8 +108,7 @@ static bool inspect_ports(const json_t *ports, struct engine_container *c)
 {
     const char *key;
     json_t *bindings;
-    json_object_foreach((json_t *)ports, key, bindings)
-    {
+    json_object_foreach ((json_t *)ports, key, bindings) {
         size_t n = json_array_size(bindings);
         if (!n && !binding_add(c, key, NULL))
             return false;
@@ -142,8 +140,7 @@ static void address_read(const json_t *settings, struct engine_container *c)
 {
     const char *name, *found = NULL;
     json_t *network;
-    json_object_foreach(json_at(settings, "Networks"), name, network)
-    {
+    json_object_foreach (json_at(settings, "Networks"), name, network) {
         const char *ip = json_str(network, "IPAddress");
         if (!ip || !*ip)
             ip = json_str(network, "GlobalIPv6Address");
@@ -166,8 +163,7 @@ static const char *own_name(const json_t *names)
 {
     size_t i;
     json_t *one;
-    json_array_foreach(names, i, one)
-    {
+    json_array_foreach (names, i, one) {
         const char *name = json_string_value(one);
         if (name && *name == '/' && !strchr(name + 1, '/'))
             return name + 1;
@@ -220,7 +216,7 @@ static bool command_read(const json_t *answer, struct engine_container *c)
     json_t *one;
     buf_init(&line, (size_t)1 << 20);
     buf_puts(&line, json_str(answer, "Path") ? json_str(answer, "Path") : "");
-    json_array_foreach(json_at(answer, "Args"), i, one)
+    json_array_foreach (json_at(answer, "Args"), i, one)
         if (json_is_string(one))
             buf_printf(&line, " %s", json_string_value(one));
     c->command = strdup(buf_str(&line));
@@ -233,8 +229,7 @@ static bool environment_read(const json_t *environment, struct engine_container 
     size_t i;
     json_t *one;
     c->environment_keys = json_array();
-    json_array_foreach(environment, i, one)
-    {
+    json_array_foreach (environment, i, one) {
         const char *text = json_string_value(one);
         if (text && json_array_append_new(c->environment_keys, json_stringn(text, strcspn(text, "="))) < 0)
             return false;
@@ -242,28 +237,11 @@ static bool environment_read(const json_t *environment, struct engine_container 
     return c->environment_keys != NULL;
 }
 
-json_t *docker_parse_environment(const json_t *list)
-{
-    size_t i;
-    json_t *one, *environment = json_object();
-    json_array_foreach(list, i, one)
-    {
-        const char *text = json_string_value(one), *equals = text ? strchr(text, '=') : NULL;
-        if (!equals)
-            continue;
-        _cleanup_free_ char *key = strndup(text, (size_t)(equals - text));
-        if (!key || json_object_set_new(environment, key, json_string(equals + 1)) < 0) {
-            json_decref(environment);
-            return NULL;
-        }
-    }
-    return environment;
-}
-
 static bool health_read(const json_t *state, struct engine_container *c)
 {
     const json_t *log = json_at(state, "Health.Log");
-    const char *output = json_array_size(log) ? json_str(json_array_get(log, json_array_size(log) - 1), "Output") : NULL;
+    const char *output =
+        json_array_size(log) ? json_str(json_array_get(log, json_array_size(log) - 1), "Output") : NULL;
     c->health = health_of(json_str(state, "Health.Status"));
     if (!output)
         return true;
@@ -305,10 +283,10 @@ static bool container_read(const json_t *answer, struct engine_container *c)
     c->restart_count = (int)json_int(answer, "RestartCount", -1);
     limits_read(json_at(answer, "HostConfig"), c);
     address_read(json_at(answer, "NetworkSettings"), c);
-    return copy(&c->name, name && *name == '/' ? name + 1 : name) && copy(&c->image, json_str(answer, "Config.Image")) &&
-           copy(&c->image_id, json_str(answer, "Image")) && command_read(answer, c) &&
-           state_read(json_at(answer, "State"), c) && labels_read(json_at(answer, "Config.Labels"), c) &&
-           environment_read(json_at(answer, "Config.Env"), c) &&
+    return copy(&c->name, name && *name == '/' ? name + 1 : name) &&
+           copy(&c->image, json_str(answer, "Config.Image")) && copy(&c->image_id, json_str(answer, "Image")) &&
+           command_read(answer, c) && state_read(json_at(answer, "State"), c) &&
+           labels_read(json_at(answer, "Config.Labels"), c) && environment_read(json_at(answer, "Config.Env"), c) &&
            inspect_ports(json_at(answer, "NetworkSettings.Ports"), c) && mounts_read(json_at(answer, "Mounts"), c);
 }
 
@@ -325,12 +303,32 @@ int docker_parse_container(const json_t *answer, struct engine_container *ret, s
     return 0;
 }
 
+int docker_parse_environment(const json_t *answer, json_t **ret, struct error *e)
+{
+    const json_t *list = json_at(answer, "Config.Env"); /* null when there is none */
+    size_t i;
+    json_t *one;
+    if (!json_is_object(json_at(answer, "Config")))
+        return nonsense("a container", e);
+    _cleanup_json_ json_t *all = json_object();
+    if (!all)
+        return error_errno(e, -ENOMEM, "Reading a container's environment");
+    json_array_foreach (list, i, one) {
+        const char *text = json_is_string(one) ? json_string_value(one) : "";
+        size_t n = strcspn(text, "=");
+        if (n && json_object_setn_new(all, text, n, json_string(text[n] ? text + n + 1 : "")) < 0)
+            return error_errno(e, -ENOMEM, "Reading a container's environment");
+    }
+    *ret = TAKE(all);
+    return 0;
+}
+
 static bool exposed_read(const json_t *ports, struct engine_image *i)
 {
     const char *key;
     json_t *unused;
     i->exposed_ports = json_array();
-    json_object_foreach((json_t *)ports, key, unused)
+    json_object_foreach ((json_t *)ports, key, unused)
         if (json_array_append_new(i->exposed_ports, json_string(key)) < 0)
             return false;
     return i->exposed_ports != NULL;
@@ -361,8 +359,7 @@ static bool is_podman(const json_t *version)
 {
     size_t i;
     json_t *one;
-    json_array_foreach(json_at(version, "Components"), i, one)
-    {
+    json_array_foreach (json_at(version, "Components"), i, one) {
         const char *name = json_str(one, "Name");
         if (name && str_starts(name, "Podman"))
             return true;
@@ -374,7 +371,7 @@ static bool option_set(const json_t *info, const char *option)
 {
     size_t i;
     json_t *one;
-    json_array_foreach(json_at(info, "SecurityOptions"), i, one)
+    json_array_foreach (json_at(info, "SecurityOptions"), i, one)
         if (json_is_string(one) && str_eq(json_string_value(one), option))
             return true;
     return false;

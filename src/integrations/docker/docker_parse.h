@@ -10,6 +10,8 @@
 
 int docker_parse_list(const json_t *answer, struct engine_container **ret, size_t *ret_n, struct error *e);
 int docker_parse_container(const json_t *answer, struct engine_container *ret, struct error *e);
+/* The environment of an inspected container as an object; its values are secrets. New reference. */
+int docker_parse_environment(const json_t *answer, json_t **ret, struct error *e);
 int docker_parse_image(const json_t *answer, struct engine_image *ret, struct error *e);
 /* Fills kind, version, OS, architecture and cgroups from both answers; the API versions are the caller's. */
 void docker_parse_info(const json_t *info, const json_t *version, struct engine_info *ret);

@@ -89,8 +89,8 @@ static void layer_set(struct docker_pull *p, struct layer *l, int64_t done, int6
 static void layer_move(struct docker_pull *p, struct layer *l, const char *status, const json_t *line)
 {
     if (str_eq(status, "Downloading"))
-        layer_set(p, l, json_int(line, "progressDetail.current", l->done), json_int(line, "progressDetail.total", l->total),
-                  false);
+        layer_set(p, l, json_int(line, "progressDetail.current", l->done),
+                  json_int(line, "progressDetail.total", l->total), false);
     else if (str_eq(status, "Download complete") || str_eq(status, "Verifying Checksum"))
         layer_set(p, l, l->total, l->total, l->complete);
     else if (str_eq(status, "Pull complete") || str_eq(status, "Already exists"))
@@ -114,7 +114,8 @@ int docker_pull_line(void *pull, const json_t *line)
         failure = json_str(line, "error");
     p->heard = true;
     if (failure) {
-        docker_words(p->failure, *failure ? failure : "no reason given", strlen(*failure ? failure : "no reason given"));
+        docker_words(p->failure, *failure ? failure : "no reason given",
+                     strlen(*failure ? failure : "no reason given"));
         return 0;
     }
     if (!status)

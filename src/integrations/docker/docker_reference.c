@@ -38,8 +38,8 @@ static bool repository_valid(const char *text)
     for (;;) {
         size_t n = strcspn(part, "/");
         bool host = part == text && part[n] == '/'; /* may hold capitals, a port, IPv6 brackets */
-        if (!n || !(is_alnum(*part) || (host && *part == '[')) || !(is_alnum(part[n - 1]) || (host && part[n - 1] == ']')) ||
-            !all_of(part, n, host ? "._-:[]" : "._-", host))
+        if (!n || !(is_alnum(*part) || (host && *part == '[')) ||
+            !(is_alnum(part[n - 1]) || (host && part[n - 1] == ']')) || !all_of(part, n, host ? "._-:[]" : "._-", host))
             return false;
         if (!part[n])
             return true;

@@ -36,7 +36,8 @@ static int check_ports(const struct engine_spec *s, struct error *e)
         unsigned char address[16];
         if (!p->container || (!str_eq(protocol_of(p), "tcp") && !str_eq(protocol_of(p), "udp")))
             return error_set(e, ERR_VALIDATION, "Port %zu needs a number from 1 to 65535 and tcp or udp.", i + 1);
-        if (*p->host_ip && inet_pton(AF_INET, p->host_ip, address) != 1 && inet_pton(AF_INET6, p->host_ip, address) != 1)
+        if (*p->host_ip && inet_pton(AF_INET, p->host_ip, address) != 1 &&
+            inet_pton(AF_INET6, p->host_ip, address) != 1)
             return error_set(e, ERR_VALIDATION, "Port %u's address \"%s\" is no IP address.", p->container, p->host_ip);
     }
     return 0;
@@ -66,8 +67,7 @@ static int check_strings(const json_t *object, const char *what, bool equals_all
     json_t *value;
     if (object && !json_is_object(object))
         return error_set(e, ERR_VALIDATION, "The %s must be an object of strings.", what);
-    json_object_foreach((json_t *)object, key, value)
-    {
+    json_object_foreach ((json_t *)object, key, value) {
         if (!*key || (!equals_allowed && strchr(key, '=')))
             return error_set(e, ERR_VALIDATION, "The %s has a name that is empty or holds \"=\".", what);
         if (!json_is_string(value) || strlen(json_string_value(value)) != json_string_length(value))
@@ -80,9 +80,11 @@ int docker_spec_check(const struct engine_spec *s, struct error *e)
 {
     int r;
     if (!docker_name_valid(s->name) || strlen(s->name) < 2)
-        return error_set(e, ERR_VALIDATION,
-                         "The name \"%.140s\" must be 2 to 128 letters, digits, \"_\", \".\" or \"-\", the first a letter "
-                         "or digit.", s->name ? s->name : "");
+        return error_set(
+            e, ERR_VALIDATION,
+            "The name \"%.140s\" must be 2 to 128 letters, digits, \"_\", \".\" or \"-\", the first a letter "
+            "or digit.",
+            s->name ? s->name : "");
     if (!docker_image_name_valid(s->image))
         return error_set(e, ERR_VALIDATION, "\"%.200s\" is no image reference.", s->image ? s->image : "");
     if (s->restart_policy && !one_of(s->restart_policy, policies, ARRAY_LEN(policies)))
@@ -115,8 +117,7 @@ static void write_environment(struct jw *w, const json_t *environment)
     json_t *value;
     jw_key(w, "Env");
     jw_array(w);
-    json_object_foreach((json_t *)environment, key, value)
-    {
+    json_object_foreach ((json_t *)environment, key, value) {
         char *pair = str_printf("%s=%s", key, json_string_value(value));
         if (!pair)
             w->out->failed = true;
@@ -138,7 +139,8 @@ static void write_time(struct jw *w, const char *key, int64_t ms)
 
 static void write_health(struct jw *w, const struct engine_spec *s)
 {
-    if (!s->health_command && !s->health_interval_ms && !s->health_timeout_ms && !s->health_start_ms && !s->health_retries)
+    if (!s->health_command && !s->health_interval_ms && !s->health_timeout_ms && !s->health_start_ms &&
+        !s->health_retries)
         return;
     jw_key(w, "Healthcheck"); /* without Test: the image's own command with these times */
     jw_object(w);

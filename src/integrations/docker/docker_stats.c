@@ -33,8 +33,7 @@ static void network_read(const json_t *networks, struct engine_stats *s)
 {
     const char *name;
     json_t *one;
-    json_object_foreach((json_t *)networks, name, one)
-    {
+    json_object_foreach ((json_t *)networks, name, one) {
         add(&s->network_receive, counter(one, "rx_bytes"));
         add(&s->network_transmit, counter(one, "tx_bytes"));
     }
@@ -44,8 +43,7 @@ static void io_read(const json_t *operations, struct engine_stats *s)
 {
     size_t i;
     json_t *one;
-    json_array_foreach(operations, i, one)
-    {
+    json_array_foreach (operations, i, one) {
         const char *op = json_str(one, "op"); /* "Read" with cgroup v1, "read" with v2 */
         if (op && str_ieq(op, "read"))
             add(&s->io_read, counter(one, "value"));

@@ -38,7 +38,7 @@ CREATE TABLE service_instances (
 );
 
 -- The wanted state of a managed service: the whole request it was last deployed with.
--- Values of environment variables are secrets: sealed (XChaCha20-Poly1305), never in `specification`.
+-- `serving_at` is when it last became the one that serves. Values of environment variables are secrets: sealed (XChaCha20-Poly1305), never in `specification`.
 CREATE TABLE service_releases (
     id VARCHAR(255) PRIMARY KEY,
     service_id VARCHAR(255) NOT NULL,
@@ -46,6 +46,7 @@ CREATE TABLE service_releases (
     specification TEXT NOT NULL,
     environment_sealed BYTEA,
     image_digest VARCHAR(255),
+    serving_at BIGINT,
     created_at BIGINT NOT NULL,
     UNIQUE (service_id, number)
 );
@@ -74,6 +75,8 @@ CREATE TABLE deployment_events (
     trigger_kind VARCHAR(30) NOT NULL CHECK (trigger_kind IN ('github_actions', 'travis_ci', 'manual', 'rollback')),
     environment VARCHAR(20) NOT NULL CHECK (environment IN ('development', 'staging', 'production')),
     state VARCHAR(20) NOT NULL CHECK (state IN ('initiated', 'building', 'deploying', 'testing', 'completed', 'failed', 'rolled_back')),
+    node_id VARCHAR(255),
+    release_id VARCHAR(255),
     deployment_config TEXT NOT NULL,
     changes TEXT NOT NULL,
     status TEXT NOT NULL,
