@@ -88,8 +88,9 @@ static bool read_request(struct connection *c, char *ret, size_t size)
 
 static void send_json(struct connection *c, int status, const char *body)
 {
-    char *text = str_printf("HTTP/1.1 %d Said\r\nApi-Version: %s\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n\r\n%s",
-                            status, c->engine->max, strlen(body), body);
+    char *text = str_printf(
+        "HTTP/1.1 %d Said\r\nApi-Version: %s\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n\r\n%s",
+        status, c->engine->max, strlen(body), body);
     if (text)
         (void)send_all(c->fd, text, strlen(text));
     free(text);
@@ -113,9 +114,11 @@ static bool refused(struct connection *c, char *call)
         rest++;
     pthread_mutex_lock(&c->engine->lock);
     if (minor > minor_of(c->engine->max))
-        (void)snprintf(body, sizeof body, "{\"message\":\"client version 1.%d is too new, at most %s\"}", minor, c->engine->max);
+        (void)snprintf(body, sizeof body, "{\"message\":\"client version 1.%d is too new, at most %s\"}", minor,
+                       c->engine->max);
     else if (*c->engine->min && minor < minor_of(c->engine->min))
-        (void)snprintf(body, sizeof body, "{\"message\":\"client version 1.%d is too old, at least %s\"}", minor, c->engine->min);
+        (void)snprintf(body, sizeof body, "{\"message\":\"client version 1.%d is too old, at least %s\"}", minor,
+                       c->engine->min);
     pthread_mutex_unlock(&c->engine->lock);
     memmove(v + 1, rest, strlen(rest) + 1);
     if (*body)

@@ -73,7 +73,8 @@ bool live_image_possible(void)
 {
     _cleanup_free_ char *bytes = NULL;
     size_t len;
-    return file_read(BUSYBOX, (size_t)16 << 20, &bytes, &len) == 0 && !memmem(bytes, len < 4096 ? len : 4096, "/lib64/ld-", 10);
+    return file_read(BUSYBOX, (size_t)16 << 20, &bytes, &len) == 0 &&
+           !memmem(bytes, len < 4096 ? len : 4096, "/lib64/ld-", 10);
 }
 
 void live_image_import(const char *host)
@@ -82,8 +83,11 @@ void live_image_import(const char *host)
     struct error e = ERROR_INIT;
     struct buf tar;
     busybox_tar(&tar, "imported");
-    struct docker_call call = { .method = "POST", .path = "/images/create?fromSrc=-&repo=hbcloud-test-live&tag=1", .body = tar.data,
-                                .body_len = tar.len, .deadline_ms = 60000 };
+    struct docker_call call = { .method = "POST",
+                                .path = "/images/create?fromSrc=-&repo=hbcloud-test-live&tag=1",
+                                .body = tar.data,
+                                .body_len = tar.len,
+                                .deadline_ms = 60000 };
     struct docker_reply reply;
     if (docker_http_new(host, &h, &e) < 0 || docker_http_call(h, &call, &reply, &e) < 0)
         die(e.message);
@@ -112,7 +116,8 @@ static size_t discard(char *bytes, size_t size, size_t n, void *ctx)
 }
 
 /* Sends `body`; returns the status; `ret_location` may be NULL. */
-static long send_body(const char *method, const char *url, const char *type, const struct buf *body, char **ret_location)
+static long send_body(const char *method, const char *url, const char *type, const struct buf *body,
+                      char **ret_location)
 {
     CURL *c = curl_easy_init();
     long status = 0;
@@ -150,8 +155,8 @@ static void put_blob(const char *registry, const char *repository, const struct 
         die("the registry refuses an upload");
     digest_of(blob, ret_digest);
     bool relative = *location == '/';
-    _cleanup_free_ char *put = str_printf("%s%s%s%cdigest=%s", relative ? "http://" : "", relative ? registry : "", location,
-                                          strchr(location, '?') ? '&' : '?', ret_digest);
+    _cleanup_free_ char *put = str_printf("%s%s%s%cdigest=%s", relative ? "http://" : "", relative ? registry : "",
+                                          location, strchr(location, '?') ? '&' : '?', ret_digest);
     if (send_body("PUT", put, "application/octet-stream", blob, NULL) != 201)
         die("the registry refuses a blob");
 }
@@ -171,18 +176,21 @@ void live_image_push(const char *registry, const char *repository, size_t bytes,
     for (int i = 0; i < 2; i++)
         put_blob(registry, repository, &layers[i], digests[i]);
     buf_init(&config, 0);
-    buf_printf(&config,
-               "{\"architecture\":\"amd64\",\"os\":\"linux\",\"config\":{\"Cmd\":[\"sh\"],\"ExposedPorts\":{\"80/tcp\":{}}},"
-               "\"rootfs\":{\"type\":\"layers\",\"diff_ids\":[\"%s\",\"%s\"]}}",
-               digests[0], digests[1]);
+    buf_printf(
+        &config,
+        "{\"architecture\":\"amd64\",\"os\":\"linux\",\"config\":{\"Cmd\":[\"sh\"],\"ExposedPorts\":{\"80/tcp\":{}}},"
+        "\"rootfs\":{\"type\":\"layers\",\"diff_ids\":[\"%s\",\"%s\"]}}",
+        digests[0], digests[1]);
     put_blob(registry, repository, &config, config_digest);
     buf_init(&manifest, 0);
-    buf_printf(&manifest,
-               "{\"schemaVersion\":2,\"mediaType\":\"application/vnd.oci.image.manifest.v1+json\",\"config\":{\"mediaType\":"
-               "\"application/vnd.oci.image.config.v1+json\",\"digest\":\"%s\",\"size\":%zu},\"layers\":[",
-               config_digest, config.len);
+    buf_printf(
+        &manifest,
+        "{\"schemaVersion\":2,\"mediaType\":\"application/vnd.oci.image.manifest.v1+json\",\"config\":{\"mediaType\":"
+        "\"application/vnd.oci.image.config.v1+json\",\"digest\":\"%s\",\"size\":%zu},\"layers\":[",
+        config_digest, config.len);
     for (int i = 0; i < 2; i++)
-        buf_printf(&manifest, "%s{\"mediaType\":\"application/vnd.oci.image.layer.v1.tar\",\"digest\":\"%s\",\"size\":%zu}",
+        buf_printf(&manifest,
+                   "%s{\"mediaType\":\"application/vnd.oci.image.layer.v1.tar\",\"digest\":\"%s\",\"size\":%zu}",
                    i ? "," : "", digests[i], layers[i].len);
     buf_puts(&manifest, "]}");
     digest_of(&manifest, ret_digest);

@@ -65,7 +65,8 @@ static void O01_containers_are_listed_through_an_old_and_a_new_engine(void **sta
 {
     static const struct {
         const char *min, *max, *call;
-    } cases[] = { { "1.44", "1.52", "GET /v1.52/containers/json?all=1" }, { NULL, "1.41", "GET /v1.41/containers/json?all=1" },
+    } cases[] = { { "1.44", "1.52", "GET /v1.52/containers/json?all=1" },
+                  { NULL, "1.41", "GET /v1.41/containers/json?all=1" },
                   { "1.44", "1.99", "GET /v1.52/containers/json?all=1" } };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         struct setup s = begin(cases[i].min, cases[i].max);
@@ -118,8 +119,8 @@ static void an_engine_that_only_answers_a_ping_is_understood(void **state)
 
 static void the_constructor_does_not_connect_and_checks_the_address(void **state)
 {
-    static const char *const bad[] = { "http://x", "unix://relative", "tcp://", "tcp://a/b", "tcp://a b", "ssh://x", "x",
-                                       "tcp://a@b", "tcp://a?b" };
+    static const char *const bad[] = { "http://x", "unix://relative", "tcp://",   "tcp://a/b", "tcp://a b", "ssh://x",
+                                       "x",        "tcp://a@b",       "tcp://a?b" };
     struct container_engine *g = NULL;
     struct error e = ERROR_INIT;
     for (size_t i = 0; i < ARRAY_LEN(bad); i++)
@@ -248,7 +249,8 @@ static void states_that_are_reached_already_are_success(void **state)
 static void a_removal_by_another_is_waited_for(void **state)
 {
     struct setup s = begin("1.44", "1.52");
-    fake_engine_json(s.fake, "DELETE /containers/web", 409, "{\"message\":\"removal of container web is already in progress\"}");
+    fake_engine_json(s.fake, "DELETE /containers/web", 409,
+                     "{\"message\":\"removal of container web is already in progress\"}");
     fake_engine_json(s.fake, "POST /containers/web/wait?condition=removed", 200, "{\"StatusCode\":0}");
     assert_int_equal(s.engine->ops->remove(s.engine, "web", false, &s.e), 0);
     assert_int_equal(fake_engine_calls(s.fake, "POST /v1.52/containers/web/wait"), 1);
@@ -333,7 +335,10 @@ static void O02_the_terminal_setting_decides_how_a_log_is_read(void **state)
     fake_engine_bytes(s.fake, "GET /containers/aa/logs", tty, sizeof tty - 1, FAKE_CLOSE);
     assert_int_equal(s.engine->ops->logs(s.engine, "web", &rq, keep, &b, &s.e), 0);
     assert_string_equal(b.bytes[STREAM_STDOUT], "HELLO");
-    assert_int_equal(fake_engine_calls(s.fake, "GET /v1.52/containers/aa/logs?stdout=1&stderr=1&timestamps=0&follow=0&tail=5&since=1.500"), 2);
+    assert_int_equal(
+        fake_engine_calls(s.fake,
+                          "GET /v1.52/containers/aa/logs?stdout=1&stderr=1&timestamps=0&follow=0&tail=5&since=1.500"),
+        2);
     end(&s);
 }
 
@@ -346,7 +351,8 @@ static void a_log_in_the_wrong_form_or_of_no_stream_is_an_error(void **state)
     fake_engine_json(s.fake, "GET /containers/web/json", 200, INSPECT_PLAIN);
     fake_engine_bytes(s.fake, "GET /containers/aa/logs", tty, sizeof tty - 1, FAKE_CLOSE);
     assert_int_equal(s.engine->ops->logs(s.engine, "web", &rq, keep, &t, &s.e), -(int)ERR_UPSTREAM);
-    fake_engine_json(s.fake, "GET /containers/aa/logs", 409, "{\"message\":\"can not get logs from container which is dead\"}");
+    fake_engine_json(s.fake, "GET /containers/aa/logs", 409,
+                     "{\"message\":\"can not get logs from container which is dead\"}");
     assert_int_equal(s.engine->ops->logs(s.engine, "web", &rq, keep, &t, &s.e), -(int)ERR_CONFLICT);
     rq.want_stdout = false;
     assert_int_equal(s.engine->ops->logs(s.engine, "web", &rq, keep, &t, &s.e), -(int)ERR_VALIDATION);
@@ -381,10 +387,13 @@ static int count_pull(void *ctx, const struct engine_progress *p)
 static void a_pull_asks_for_tag_or_digest_and_reports_errors_of_its_stream(void **state)
 {
 #define DIGEST "sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
-    static const char good[] = STREAM_HEAD "{\"status\":\"Pulling from a\",\"id\":\"latest\"}\r\n{\"status\":\"Digest: x\"}\r\n";
-    static const char bad[] = STREAM_HEAD "{\"status\":\"Pulling\"}\r\n{\"errorDetail\":{\"message\":\"disk full\"},\"error\":\"disk full\"}\r\n";
+    static const char good[] =
+        STREAM_HEAD "{\"status\":\"Pulling from a\",\"id\":\"latest\"}\r\n{\"status\":\"Digest: x\"}\r\n";
+    static const char bad[] = STREAM_HEAD
+        "{\"status\":\"Pulling\"}\r\n{\"errorDetail\":{\"message\":\"disk full\"},\"error\":\"disk full\"}\r\n";
     struct setup s = begin("1.44", "1.52");
-    int (*pull)(struct container_engine *, const char *, engine_progress_fn, void *, struct error *) = s.engine->ops->pull;
+    int (*pull)(struct container_engine *, const char *, engine_progress_fn, void *, struct error *) =
+        s.engine->ops->pull;
     fake_engine_bytes(s.fake, "POST /images/create", good, sizeof good - 1, FAKE_CLOSE);
     assert_int_equal(pull(s.engine, "h:5000/a", NULL, NULL, &s.e), 0);
     assert_int_equal(fake_engine_calls(s.fake, "POST /v1.52/images/create?fromImage=h:5000/a&tag=latest"), 1);
@@ -395,7 +404,8 @@ static void a_pull_asks_for_tag_or_digest_and_reports_errors_of_its_stream(void 
     fake_engine_bytes(s.fake, "POST /images/create", bad, sizeof bad - 1, FAKE_CLOSE);
     assert_int_equal(pull(s.engine, "a", NULL, NULL, &s.e), -(int)ERR_UPSTREAM);
     assert_non_null(strstr(s.e.message, "disk full"));
-    fake_engine_bytes(s.fake, "POST /images/create", STREAM_HEAD "nonsense\n", sizeof(STREAM_HEAD "nonsense\n") - 1, FAKE_CLOSE);
+    fake_engine_bytes(s.fake, "POST /images/create", STREAM_HEAD "nonsense\n", sizeof(STREAM_HEAD "nonsense\n") - 1,
+                      FAKE_CLOSE);
     assert_int_equal(pull(s.engine, "a", NULL, NULL, &s.e), -(int)ERR_UPSTREAM);
     fake_engine_json(s.fake, "POST /images/create", 404, "{\"message\":\"manifest unknown\"}");
     assert_int_equal(pull(s.engine, "a", NULL, NULL, &s.e), -(int)ERR_NOT_FOUND);
@@ -437,7 +447,8 @@ static void *follow(void *arg)
     return NULL;
 }
 
-#define EVENT "{\"Type\":\"container\",\"Action\":\"start\",\"Actor\":{\"ID\":\"aa\",\"Attributes\":{\"name\":\"web\"}},\"time\":5}\n"
+#define EVENT \
+    "{\"Type\":\"container\",\"Action\":\"start\",\"Actor\":{\"ID\":\"aa\",\"Attributes\":{\"name\":\"web\"}},\"time\":5}\n"
 
 static void a_follower_stops_within_half_a_second(void **state)
 {
@@ -455,7 +466,8 @@ static void a_follower_stops_within_half_a_second(void **state)
     assert_int_equal(pthread_join(thread, NULL), 0);
     assert_true(now_ms() - from < 500);
     assert_int_equal(f.result, 0);
-    assert_int_equal(fake_engine_calls(s.fake, "GET /v1.52/events?filters=%7B%22type%22%3A%5B%22container%22%5D%7D&since=1.234"), 1);
+    assert_int_equal(
+        fake_engine_calls(s.fake, "GET /v1.52/events?filters=%7B%22type%22%3A%5B%22container%22%5D%7D&since=1.234"), 1);
     end(&s);
 }
 

@@ -29,20 +29,20 @@ struct live {
 };
 
 /* Waits for a condition, asked every 20 ms until it is met once. */
-#define WAIT_FOR(condition)                                                                                                \
-    do {                                                                                                                   \
-        int64_t until_ = clock_mono_ms() + WAIT_MS;                                                                        \
-        bool met_ = false;                                                                                                 \
-        while (!(met_ = (condition)) && clock_mono_ms() < until_)                                                          \
-            usleep(20000);                                                                                                 \
-        if (!met_)                                                                                                         \
-            fail_msg("never: %s", #condition);                                                                             \
+#define WAIT_FOR(condition)                                       \
+    do {                                                          \
+        int64_t until_ = clock_mono_ms() + WAIT_MS;               \
+        bool met_ = false;                                        \
+        while (!(met_ = (condition)) && clock_mono_ms() < until_) \
+            usleep(20000);                                        \
+        if (!met_)                                                \
+            fail_msg("never: %s", #condition);                    \
     } while (0)
 
-#define OK(call)                                                                                                           \
-    do {                                                                                                                   \
-        if ((call) != 0)                                                                                                   \
-            fail_msg("%s: %s", #call, l->e.message);                                                                       \
+#define OK(call)                                     \
+    do {                                             \
+        if ((call) != 0)                             \
+            fail_msg("%s: %s", #call, l->e.message); \
     } while (0)
 
 /* Set up and torn down around each test: an engine object and a free name. */
@@ -118,7 +118,9 @@ static json_t *raw(struct live *l, const char *path, long *ret_status)
 /* What a server on loopback says first; "" when nobody listens. */
 static void read_port(uint16_t port, char *ret, size_t size)
 {
-    struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    struct sockaddr_in to = { .sin_family = AF_INET,
+                              .sin_port = htons(port),
+                              .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     ssize_t n = -1;
     if (connect(fd, (struct sockaddr *)&to, sizeof to) == 0)
@@ -141,8 +143,8 @@ static void O01_the_engine_tells_its_range_and_what_we_speak_is_in_it(void **sta
     struct live *l = *state;
     struct engine_info i;
     OK(l->ops->info(l->g, &i, &l->e));
-    print_message("[ engine   ] %s %s, API %s to %s, spoken %s, cgroup v%d\n", i.kind, i.version, i.api_min, i.api_version, i.api_used,
-                  i.cgroup_version);
+    print_message("[ engine   ] %s %s, API %s to %s, spoken %s, cgroup v%d\n", i.kind, i.version, i.api_min,
+                  i.api_version, i.api_used, i.cgroup_version);
     double max = atof(i.api_version), min = atof(i.api_min), used = atof(i.api_used);
     assert_true(used >= min && used <= max && used >= 1.40 && used <= 1.52);
     assert_true(max > 1.52 || used == max);
@@ -158,9 +160,17 @@ static void a_container_lives_as_it_was_asked_for(void **state)
     _cleanup_json_ json_t *environment = json_pack("{s:s}", "TOKEN", "sesame");
     _cleanup_json_ json_t *labels = json_pack("{s:s}", "a.b", "c");
     run(l, "echo $TOKEN; while :; do nc -l -p 80 -e echo hi; done",
-        (struct engine_spec){ .ports = &port, .port_count = 1, .environment = environment, .labels = labels, .cpu_limit = 0.5,
-                              .memory_limit = 64 << 20, .restart_policy = "unless-stopped", .health_command = probe,
-                              .health_interval_ms = 1000, .health_timeout_ms = 5000, .health_retries = 2 });
+        (struct engine_spec){ .ports = &port,
+                              .port_count = 1,
+                              .environment = environment,
+                              .labels = labels,
+                              .cpu_limit = 0.5,
+                              .memory_limit = 64 << 20,
+                              .restart_policy = "unless-stopped",
+                              .health_command = probe,
+                              .health_interval_ms = 1000,
+                              .health_timeout_ms = 5000,
+                              .health_retries = 2 });
     WAIT_FOR(is_health(l, HEALTH_HEALTHY));
     struct engine_container c = look(l);
     assert_string_equal(c.id, l->id);
@@ -172,6 +182,10 @@ static void a_container_lives_as_it_was_asked_for(void **state)
     assert_non_null(strstr(keys, "TOKEN"));
     assert_null(strstr(keys, "sesame"));
     free(keys);
+    json_t *values = NULL;
+    OK(l->ops->environment(l->g, l->name, &values, &l->e));
+    assert_string_equal(json_str(values, "TOKEN"), "sesame");
+    json_decref(values);
     assert_true(*c.ip);
     assert_int_equal(c.port_count, 1);
     assert_string_equal(c.ports[0].host_ip, "127.0.0.1");
@@ -205,12 +219,20 @@ static int keep(void *ctx, enum engine_stream stream, const char *bytes, size_t 
     return 0;
 }
 
+static bool has_logged(struct live *l, const char *text)
+{
+    struct text t = { 0 };
+    const struct engine_log_request rq = { .want_stdout = true };
+    return l->ops->logs(l->g, l->name, &rq, keep, &t, &l->e) == 0 && str_eq(t.bytes[STREAM_STDOUT], text);
+}
+
 static void O02_a_log_without_a_terminal_is_exact_and_names_its_streams(void **state)
 {
     struct live *l = *state;
     struct text all = { 0 }, last = { 0 }, followed = { 0 };
     run(l, "printf HELLO; echo oops >&2; sleep 1; printf '\\nend\\n'", (struct engine_spec){ 0 });
-    OK(l->ops->logs(l->g, l->name, &(struct engine_log_request){ .want_stdout = true, .want_stderr = true, .follow = true }, keep,
+    OK(l->ops->logs(l->g, l->name,
+                    &(struct engine_log_request){ .want_stdout = true, .want_stderr = true, .follow = true }, keep,
                     &followed, &l->e)); /* ends with the container */
     assert_string_equal(followed.bytes[STREAM_STDOUT], "HELLO\nend\n");
     assert_string_equal(followed.bytes[STREAM_STDERR], "oops\n");
@@ -232,7 +254,9 @@ static void O02_a_log_with_a_terminal_is_exact(void **state)
     char path[128];
     static const char body[] = "{\"Image\":\"" LIVE_IMAGE "\",\"Tty\":true,\"Cmd\":[\"printf\",\"HELLO\"]}";
     (void)snprintf(path, sizeof path, "/containers/create?name=%s", l->name);
-    struct docker_call call = { .method = "POST", .path = path, .body = body, .body_len = sizeof body - 1, .deadline_ms = 10000 };
+    struct docker_call call = {
+        .method = "POST", .path = path, .body = body, .body_len = sizeof body - 1, .deadline_ms = 10000
+    };
     OK(docker_http_new(l->host, &h, &l->e));
     OK(docker_http_call(h, &call, &reply, &l->e));
     assert_int_equal(reply.status, 201);
@@ -240,7 +264,8 @@ static void O02_a_log_with_a_terminal_is_exact(void **state)
     docker_http_free(h);
     OK(l->ops->start(l->g, l->name, &l->e));
     WAIT_FOR(is_state(l, "exited"));
-    OK(l->ops->logs(l->g, l->name, &(struct engine_log_request){ .want_stdout = true, .want_stderr = true }, keep, &t, &l->e));
+    OK(l->ops->logs(l->g, l->name, &(struct engine_log_request){ .want_stdout = true, .want_stderr = true }, keep, &t,
+                    &l->e));
     assert_string_equal(t.bytes[STREAM_STDOUT], "HELLO");
 }
 
@@ -250,11 +275,9 @@ static void O03_memory_leaves_out_a_written_file_and_cpu_rises(void **state)
     struct engine_stats before = { 0 }, after = { 0 };
     char path[128];
     long status;
-    struct text t = { 0 };
-    const struct engine_log_request rq = { .want_stdout = true };
-    run(l, "dd if=/dev/zero of=/file bs=1M count=200 2>/dev/null; echo written; while :; do :; done", (struct engine_spec){ 0 });
-    WAIT_FOR((memset(&t, 0, sizeof t), l->ops->logs(l->g, l->name, &rq, keep, &t, &l->e) == 0) &&
-             str_eq(t.bytes[STREAM_STDOUT], "written\n"));
+    run(l, "dd if=/dev/zero of=/file bs=1M count=200 2>/dev/null; echo written; while :; do :; done",
+        (struct engine_spec){ 0 });
+    WAIT_FOR(has_logged(l, "written\n"));
     OK(l->ops->stats(l->g, l->name, &before, &l->e));
     WAIT_FOR(l->ops->stats(l->g, l->name, &after, &l->e) == 0 && after.cpu_seconds > before.cpu_seconds + 0.2);
     (void)snprintf(path, sizeof path, "/containers/%s/stats?stream=false", l->name);
@@ -263,7 +286,8 @@ static void O03_memory_leaves_out_a_written_file_and_cpu_rises(void **state)
     print_message("[ memory   ] engine's usage %.0f, ours %lld\n", usage, (long long)after.memory_used);
     assert_true(usage > 150e6); /* the file's pages are counted there */
     assert_true(after.memory_used > 0 && after.memory_used < 30000000);
-    assert_true(after.memory_limit > 0 && after.pids >= 1 && after.cpu_limit_cores >= 1 && after.read_ms > before.read_ms);
+    assert_true(after.memory_limit > 0 && after.pids >= 1 && after.cpu_limit_cores >= 1 &&
+                after.read_ms > before.read_ms);
 }
 
 static void stopping_restarting_renaming_and_removing_are_safe_to_repeat(void **state)
@@ -272,7 +296,7 @@ static void stopping_restarting_renaming_and_removing_are_safe_to_repeat(void **
     struct engine_stats stats;
     struct engine_container c;
     char other[80];
-    run(l, "trap 'exit 3' TERM; while :; do sleep 0.1; done", (struct engine_spec){ 0 });
+    run(l, "trap 'exit 3' TERM; echo ready; while :; do sleep 0.1; done", (struct engine_spec){ 0 });
     OK(l->ops->start(l->g, l->name, &l->e));
     c = look(l);
     int64_t started = c.started_ms;
@@ -281,6 +305,7 @@ static void stopping_restarting_renaming_and_removing_are_safe_to_repeat(void **
     c = look(l);
     assert_true(c.started_ms > started);
     engine_container_done(&c);
+    WAIT_FOR(has_logged(l, "ready\nready\n")); /* before that a signal finds no trap */
     assert_int_equal(l->ops->remove(l->g, l->name, false, &l->e), -(int)ERR_CONFLICT);
     OK(l->ops->stop(l->g, l->name, 5, &l->e));
     OK(l->ops->stop(l->g, l->name, 5, &l->e));
@@ -431,7 +456,7 @@ static bool has_digest(struct live *l, const char *reference, const char *digest
     json_t *one;
     bool found = false;
     OK(l->ops->image(l->g, reference, &image, &l->e));
-    json_array_foreach(image.digests, i, one)
+    json_array_foreach (image.digests, i, one)
         found = found || str_ends(json_string_value(one), digest);
     assert_string_equal(image.os, "linux");
     assert_int_equal(json_array_size(image.exposed_ports), 1);
