@@ -421,7 +421,7 @@ static enum step malformed(struct conn *c, const struct error *e)
 static enum step read_head(struct conn *c)
 {
     const char *data;
-    size_t len, used;
+    size_t len, used = 0;
     if (input(c, HEAD_READ, &data, &len) == WAIT)
         return WAIT;
     if (!c->x && !(c->x = exchange_new(c))) {
@@ -469,7 +469,7 @@ static enum step read_body(struct conn *c)
 {
     struct http_exchange *x = c->x;
     const char *data;
-    size_t len, used;
+    size_t len, used = 0;
     if (c->out.bytes && send_out(c) < 0)
         return WAIT;
     size_t missing = (size_t)x->head.length - x->body.len;

@@ -502,7 +502,7 @@ static int trailer_line(struct http1_chunks *c, struct error *e)
         c->stage = END;
         return 0;
     }
-    struct field f;
+    struct field f = { 0 };
     int r = split_field(s, n, &f, e);
     for (size_t i = 0; r == 0 && i < ARRAY_LEN(forbidden_trailers); i++)
         if (equals(f.name, f.name_len, forbidden_trailers[i]))

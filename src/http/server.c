@@ -81,7 +81,7 @@ static int open_listener(const struct addrinfo *ai)
 
 static unsigned port_of(int fd)
 {
-    union address a;
+    union address a = { 0 };
     socklen_t len = sizeof a;
     if (getsockname(fd, &a.any, &len) < 0)
         return 0;

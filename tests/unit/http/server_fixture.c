@@ -298,8 +298,9 @@ static ssize_t client_read(struct client *c, int timeout_ms)
         return -1;
     assert_int_equal(buf_reserve(&c->in, 65536), 0);
     ssize_t n = recv(c->fd, c->in.data + c->in.len, 65536, 0);
+    c->reset = n < 0;
     if (n <= 0)
-        return 0; /* a reset is an end, too */
+        return 0;
     c->in.len += (size_t)n;
     c->in.data[c->in.len] = '\0';
     return n;

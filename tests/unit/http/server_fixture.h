@@ -38,6 +38,7 @@ void fixture_close_streams(void);
 struct client {
     int fd;
     struct buf in;     /* read, not consumed */
+    bool reset;        /* the end was a reset */
     int status;        /* of the last reply */
     struct buf head, body;
 };

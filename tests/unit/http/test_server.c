@@ -149,7 +149,10 @@ static void a_refused_upload_sees_its_reply(void **state)
     char some[30000] = { 0 };
     assert_true(client_say_n(&c, some, sizeof some));
     expect_reply(&c, 413, "{\"code\":\"PAYLOAD_TOO_LARGE\"}");
+    assert_true(client_say_n(&c, some, 1000));
+    (void)shutdown(c.fd, SHUT_WR);
     assert_true(client_ended(&c, 5000));
+    assert_false(c.reset);
     client_close(&c);
 }
 
