@@ -296,6 +296,22 @@ int deploy_service(void *room, struct request *rq, struct reply *rp, struct erro
     return 0;
 }
 
+/* Host ports below the range that the kernel gives out were chosen by someone: they stay. */
+#define FIRST_EPHEMERAL_PORT 32768
+
+static json_t *chosen_ports(const json_t *service)
+{
+    size_t i;
+    json_t *p, *list = json_array();
+    json_array_foreach(json_at(service, "networking.ports"), i, p) {
+        int64_t host = json_int(p, "host", 0);
+        if (host && host < FIRST_EPHEMERAL_PORT)
+            (void)json_array_append_new(list, json_pack("{s:I, s:I, s:s}", "container", (json_int_t)json_int(p, "container", 0), "host", (json_int_t)host,
+                                                        "protocol", json_str(p, "protocol")));
+    }
+    return list;
+}
+
 /* The request that an adopted container would have been deployed with. */
 static json_t *request_of_adopted(struct deployments *d, const json_t *service, struct error *e)
 {
@@ -307,7 +323,7 @@ static json_t *request_of_adopted(struct deployments *d, const json_t *service, 
         return NULL;
     json_t *request = json_pack("{s:s, s:s, s:s?, s:{s:s, s:O, s:O, s:o}, s:{s:O, s:O}}", "name", json_str(service, "name"), "type", json_str(service, "type"),
                                 "environment", json_str(service, "environment"), "container", "image", json_str(service, "container.image"), "volumes",
-                                json_at(service, "container.volumes"), "ports", json_array(), "environment", environment, "networking", "internalPort",
+                                json_at(service, "container.volumes"), "ports", chosen_ports(service), "environment", environment, "networking", "internalPort",
                                 json_at(service, "networking.internalPort"), "domains", json_at(service, "networking.domains"));
     const char *tag = json_str(service, "container.tag");
     if (request && tag && *tag)

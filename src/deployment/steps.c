@@ -370,7 +370,8 @@ static int died(struct run *r, const struct engine_container *c, struct error *e
     struct last_lines said = { "" };
     struct engine_log_request ask = { .tail = 3, .want_stdout = true, .want_stderr = true };
     (void)r->engine->ops->logs(r->engine, c->id, &ask, keep_last, &said, NULL);
-    char *line = str_trim(said.text);
+    char *line = str_trim(said.text), *last = strrchr(line, '\n');
+    line = last ? last + 1 : line;
     if (c->oom_killed)
         return error_set(e, ERR_CONFLICT, "The new container was killed: it needs more memory than its limit of %lld MB.", (long long)(c->memory_limit >> 20));
     return error_set(e, ERR_CONFLICT, "The new container ended with status %d right after its start%s%s", c->exit_code, *line ? "; it said: " : ".", line);
