@@ -1,0 +1,265 @@
+/* The command table. */
+#include "cli/cli_internal.h"
+
+#define ROLES "viewer operator admin"
+#define PROVIDERS "hetzner digitalocean azure local other"
+#define NODE_TYPES "hub spoke experimentation"
+#define SERVICE_TYPES "web api database cache monitoring utility"
+#define ENVIRONMENTS "development staging production"
+#define TIME_HELP "a time (RFC 3339), or a duration such as 2h for two hours ago."
+
+#define END { .name = NULL }
+#define TEXT(n, v, h) { .name = n, .value = v, .help = h }
+#define MANY(n, v, h) { .name = n, .value = v, .help = h, .repeat = true }
+#define NUMBER(n, v, h) { .name = n, .value = v, .kind = WORD_NUMBER, .help = h }
+#define CHOICE(n, c, h) { .name = n, .value = "WORD", .kind = WORD_CHOICE, .choices = c, .help = h }
+#define KIND(n, v, k, h) { .name = n, .value = v, .kind = k, .help = h }
+#define SWITCH(n, h) { .name = n, .help = h }
+
+static const struct cli_option nodes_list_options[] = {
+    CHOICE("provider", PROVIDERS, "Only nodes of this provider."),
+    CHOICE("type", NODE_TYPES, "Only nodes of this type."),
+    CHOICE("status", "active maintenance degraded offline", "Only nodes in this state."),
+    MANY("label", "KEY=VALUE", "Only nodes that carry this label."),
+    END,
+};
+
+#define NODE_FACTS                                                                                                     \
+    TEXT("region", "REGION", "The provider's word for the place."), NUMBER("cpu", "N", "Virtual CPUs."),               \
+        NUMBER("memory", "GB", "Memory."), NUMBER("storage", "GB", "Disk."),                                           \
+        NUMBER("bandwidth", "GB", "Traffic a month."), TEXT("hostname", "NAME", "Its host name."),                     \
+        TEXT("public-ip", "ADDRESS", "Its public address."), TEXT("mesh-ip", "ADDRESS", "Its address in the mesh.")
+
+static const struct cli_option nodes_add_options[] = {
+    CHOICE("type", NODE_TYPES, "Its part in the cloud; spoke when not said."),
+    CHOICE("provider", PROVIDERS, "Whose machine it is; other when not said."),
+    NODE_FACTS,
+    MANY("label", "KEY=VALUE", "A label to set."),
+    END,
+};
+static const struct cli_option nodes_update_options[] = {
+    TEXT("name", "NAME", "A new name."),
+    CHOICE("type", NODE_TYPES, "Its part in the cloud."),
+    CHOICE("status", "active maintenance", "maintenance: nothing new is placed there."),
+    NODE_FACTS,
+    END,
+};
+
+static const struct cli_option services_list_options[] = {
+    KIND("node", "NODE", WORD_NODE, "Only services on this node."),
+    CHOICE("type", SERVICE_TYPES, "Only services of this type."),
+    CHOICE("status", "deploying running stopped failed updating", "Only services in this state."),
+    CHOICE("health", "healthy unhealthy unknown", "Only services of this health."),
+    TEXT("search", "TEXT", "Only services whose name, image or domain contains this."),
+    SWITCH("managed", "Only services that hbcloud manages."),
+    SWITCH("unmanaged", "Only containers that it does not manage."),
+    END,
+};
+static const struct cli_option deploy_options[] = {
+    { .name = "file", .letter = 'f', .value = "FILE", .kind = WORD_FILE, .help = "The service's YAML (or JSON) file; - reads standard input." },
+    TEXT("image", "IMAGE", "The image, with a tag or digest if wanted."),
+    NUMBER("port", "PORT", "The port on which the container serves."),
+    KIND("node", "NODE", WORD_NODE, "Where it runs; the hub's node when not said."),
+    CHOICE("type", SERVICE_TYPES, "What kind of service it is."),
+    CHOICE("environment", ENVIRONMENTS, "Which environment it belongs to."),
+    { .name = "env", .letter = 'e', .value = "KEY=VALUE", .repeat = true, .help = "An environment variable; KEY alone takes the value from yours, KEY- removes it." },
+    MANY("volume", "SOURCE:TARGET[:ro]", "A volume's name or a path on the node, and where it is mounted."),
+    MANY("domain", "DOMAIN", "A domain it answers to."),
+    TEXT("health-path", "PATH", "An HTTP path that must answer 200 to 399."),
+    NUMBER("cpu", "CORES", "The most CPU it may use."),
+    NUMBER("memory", "MB", "The most memory it may use."),
+    MANY("label", "KEY=VALUE", "A label to set."),
+    TEXT("version", "VERSION", "What is being deployed; the image's tag when not said."),
+    SWITCH("no-wait", "Return once the deployment has started."),
+    KIND("timeout", "DURATION", WORD_DURATION, "Wait at most this long (15m when not said); the deployment goes on."),
+    END,
+};
+static const struct cli_option remove_service_options[] = {
+    MANY("volume", "NAME", "A named volume to remove with it, data and all; none is removed otherwise."),
+    END,
+};
+static const struct cli_option logs_options[] = {
+    { .name = "follow", .letter = 'f', .help = "Go on with what is written from now on, until ctrl-C." },
+    { .name = "tail", .letter = 'n', .value = "N", .kind = WORD_NUMBER, .help = "At most this many of the last lines (200 when not said)." },
+    TEXT("since", "TIME", "Only what was written since " TIME_HELP),
+    CHOICE("stream", "stdout stderr all", "Only this stream."),
+    { .name = "timestamps", .letter = 't', .help = "Begin each line with its time." },
+    END,
+};
+
+static const struct cli_option deployments_list_options[] = {
+    KIND("service", "SERVICE", WORD_SERVICE, "Only deployments of this service."),
+    CHOICE("state", "initiated building deploying testing completed failed rolled_back", "Only deployments in this state."),
+    CHOICE("environment", ENVIRONMENTS, "Only deployments to this environment."),
+    CHOICE("trigger", "github_actions travis_ci manual rollback", "Only deployments started this way."),
+    END,
+};
+static const struct cli_option watch_deployment_options[] = {
+    KIND("timeout", "DURATION", WORD_DURATION, "Wait at most this long (15m when not said)."),
+    END,
+};
+
+#define ENTITY_OPTIONS                                                                                                 \
+    KIND("node", "NODE", WORD_NODE, "Only series of this node."),                                                      \
+        KIND("service", "SERVICE", WORD_SERVICE, "Only series of this service."),                                      \
+        TEXT("entity", "ID", "Only series of the entity of this id.")
+
+static const struct cli_option metrics_list_options[] = {
+    ENTITY_OPTIONS,
+    CHOICE("entity-type", "node service container endpoint", "Only series of this kind of entity."),
+    TEXT("name", "NAME", "Only series of this name."),
+    TEXT("category", "CATEGORY", "Only series of this category, such as cpu or memory."),
+    MANY("source", "SOURCE", "Only series of this source, such as host or agent."),
+    CHOICE("range", "1h 24h 7d 30d", "How old a latest value may be (1h when not said)."),
+    END,
+};
+static const struct cli_option metrics_query_options[] = {
+    ENTITY_OPTIONS,
+    TEXT("from", "TIME", "Start of the range: " TIME_HELP),
+    TEXT("to", "TIME", "End of the range: " TIME_HELP),
+    TEXT("step", "DURATION", "Between two points, such as 30s or 5m."),
+    CHOICE("fn", "avg min max sum count last p95 rate", "What a point says of its samples (avg when not said)."),
+    MANY("tag", "KEY=VALUE", "Only series with this tag."),
+    END,
+};
+static const struct cli_option audit_list_options[] = {
+    TEXT("actor", "ACTOR", "Only what this actor (id or name) did."),
+    TEXT("operation", "OPERATION", "Only this operation, such as deployService."),
+    TEXT("entity", "ID", "Only what was done to the entity of this id."),
+    TEXT("from", "TIME", "Since " TIME_HELP),
+    TEXT("to", "TIME", "Before " TIME_HELP),
+    END,
+};
+static const struct cli_option create_key_options[] = {
+    CHOICE("role", ROLES, "What it may do; viewer when not said."),
+    TEXT("expires", "TIME", "When it ends: a time (RFC 3339), or a duration from now such as 90d. Never when not said."),
+    END,
+};
+static const struct cli_option token_options[] = {
+    CHOICE("role", ROLES, "What it may do; the key's own role when not said."),
+    KIND("expires", "DURATION", WORD_DURATION, "How long it is good: 1m to 1h; 15m when not said."),
+    END,
+};
+static const struct cli_option events_options[] = {
+    MANY("types", "TYPE", "Only events of this type, such as service.updated or deployment.*."),
+    TEXT("since", "ID", "First what came after the event of this id."),
+    END,
+};
+static const struct cli_option help_options[] = { SWITCH("markdown", "All commands as Markdown."), END };
+/* The hub's own; they mirror the settings that have a flag. */
+static const struct cli_option serve_options[] = {
+    KIND("config", "FILE", WORD_FILE, "The YAML file of settings; else /etc/hbcloud/config.yaml, ~/.config/hbcloud/hub.yaml."),
+    TEXT("listen", "ADDRESS:PORT", "Where it listens (127.0.0.1:3000 when not said)."),
+    KIND("data", "DIR", WORD_FILE, "The folder of its data."),
+    KIND("tls-certificate", "FILE", WORD_FILE, "Certificate chain (PEM)."),
+    KIND("tls-key", "FILE", WORD_FILE, "Its private key (PEM)."),
+    SWITCH("behind-proxy", "A proxy in front ends TLS, so a public address is allowed."),
+    TEXT("trusted-proxies", "LIST", "Addresses and networks whose X-Forwarded-For counts."),
+    TEXT("domain", "DOMAIN", "Pages on its subdomains may call the API."),
+    CHOICE("log-level", "debug info warn error", "The least severe lines that are written."),
+    CHOICE("log-format", "auto json human", "How lines are written."),
+    MANY("set", "KEY=VALUE", "Any other setting by its key."),
+    END,
+};
+
+#define NODE_WORD { .name = "NODE", .kind = WORD_NODE }
+#define SERVICE_WORD { .name = "SERVICE", .kind = WORD_SERVICE }
+#define DEPLOYMENT_WORD { .name = "DEPLOYMENT", .kind = WORD_DEPLOYMENT }
+#define KEY_WORD { .name = "KEY", .kind = WORD_KEY }
+
+const struct cli_command cli_commands[] = {
+    { "serve", NULL, "Start the hub",
+      .details = "Runs in the foreground until SIGTERM or ctrl-C. The first start makes the owner and prints a login link.",
+      .flags = COMMAND_LOCAL, .options = serve_options },
+    { "status", NULL, "What the hub sees, and what is wrong now", .flags = COMMAND_WATCH, .run = cli_status },
+
+    { "nodes", "list", "List nodes", .flags = COMMAND_LIST, .options = nodes_list_options, .run = cli_nodes_list },
+    { "nodes", "show", "Show one node", .flags = COMMAND_WATCH, .arguments = { NODE_WORD }, .run = cli_nodes_show },
+    { "nodes", "add", "Make a node known",
+      .details = "It is offline until something of it has been seen.", .arguments = { { .name = "NAME" } },
+      .examples = "hbcloud nodes add attic --provider local --label room=attic", .options = nodes_add_options,
+      .run = cli_nodes_add },
+    { "nodes", "update", "Change a node", .arguments = { NODE_WORD }, .options = nodes_update_options,
+      .examples = "hbcloud nodes update attic --status maintenance", .run = cli_nodes_update },
+    { "nodes", "label", "Set and remove labels of a node", .arguments = { NODE_WORD, { .name = "LABEL", .repeat = true } },
+      .details = "A LABEL is KEY=VALUE to set one, KEY- to remove one.",
+      .examples = "hbcloud nodes label attic room=cellar shelf-", .run = cli_nodes_label },
+    { "nodes", "remove", "Forget a node", .flags = COMMAND_ASKS, .arguments = { NODE_WORD },
+      .details = "Refused while services live on it.", .run = cli_nodes_remove },
+
+    { "services", "list", "List services", .flags = COMMAND_LIST, .options = services_list_options, .run = cli_services_list },
+    { "services", "show", "Show one service", .flags = COMMAND_WATCH, .arguments = { SERVICE_WORD }, .run = cli_services_show },
+    { "services", "deploy", "Deploy a service and wait until it serves",
+      .arguments = { { .name = "NAME", .kind = WORD_SERVICE, .optional = true } }, .options = deploy_options,
+      .details = "With --file, the file is the whole service: it is made, or changed to what the file says; variables, "
+                 "labels, domains, ports and volumes that the file no longer names go. With NAME and options, a service "
+                 "that exists keeps what is not named. Ends 0 only when the new release serves.",
+      .examples = "hbcloud services deploy -f service.yaml\n"
+                  "hbcloud services deploy hello --image nginx:1.27 --port 80 --health-path /",
+      .run = cli_services_deploy },
+    { "services", "start", "Start a service", .arguments = { SERVICE_WORD }, .run = cli_services_start },
+    { "services", "stop", "Stop a service; its container stays", .arguments = { SERVICE_WORD }, .run = cli_services_stop },
+    { "services", "restart", "Stop and start a service", .arguments = { SERVICE_WORD }, .run = cli_services_restart },
+    { "services", "adopt", "Take a container into care", .arguments = { SERVICE_WORD },
+      .details = "The container is not touched; from now on it can be changed and deployed like any other service.",
+      .run = cli_services_adopt },
+    { "services", "remove", "Remove a service and its container", .flags = COMMAND_ASKS, .arguments = { SERVICE_WORD },
+      .details = "No volume is removed unless it is named. Its deployments stay on record.",
+      .options = remove_service_options, .run = cli_services_remove },
+    { "services", "logs", "Show what a service wrote", .arguments = { SERVICE_WORD }, .options = logs_options,
+      .run = cli_services_logs },
+
+    { "deployments", "list", "List deployments, newest first", .flags = COMMAND_LIST, .options = deployments_list_options,
+      .run = cli_deployments_list },
+    { "deployments", "show", "Show one deployment", .flags = COMMAND_WATCH, .arguments = { DEPLOYMENT_WORD },
+      .run = cli_deployments_show },
+    { "deployments", "watch", "Follow a deployment to its end", .arguments = { DEPLOYMENT_WORD },
+      .options = watch_deployment_options, .details = "Ends 0 when it completed, 1 when it failed.",
+      .run = cli_deployments_watch },
+
+    { "metrics", "list", "List latest values", .flags = COMMAND_LIST, .options = metrics_list_options, .run = cli_metrics_list },
+    { "metrics", "query", "Show values over time", .flags = COMMAND_WATCH, .arguments = { { .name = "NAME" } },
+      .options = metrics_query_options, .examples = "hbcloud metrics query cpu.usage.percent --node attic --from 6h",
+      .run = cli_metrics_query },
+
+    { "audit", "list", "Who changed what, newest first", .flags = COMMAND_LIST, .options = audit_list_options,
+      .run = cli_audit_list },
+    { "audit", "verify", "Check the audit's chain of hashes", .details = "Ends 1 when an entry is wrong.",
+      .run = cli_audit_verify },
+
+    { "keys", "list", "List API keys", .flags = COMMAND_LIST, .run = cli_keys_list },
+    { "keys", "create", "Make an API key", .arguments = { { .name = "NAME" } }, .options = create_key_options,
+      .details = "The secret is printed once, alone on standard output, and can never be shown again.",
+      .examples = "hbcloud keys create laptop --role operator --expires 90d", .run = cli_keys_create },
+    { "keys", "show", "Show one API key", .arguments = { KEY_WORD }, .run = cli_keys_show },
+    { "keys", "revoke", "Revoke an API key", .flags = COMMAND_ASKS, .arguments = { KEY_WORD },
+      .details = "Its sessions and tokens end with it.", .run = cli_keys_revoke },
+
+    { "config", "show", "The settings in force, and where each came from", .run = cli_config_show },
+    { "config", "check", "Check the settings without starting the hub", .flags = COMMAND_LOCAL, .options = serve_options },
+    { "config", "env-example", "Print every setting as an environment file", .flags = COMMAND_LOCAL },
+
+    { "events", NULL, "Follow every change, live", .options = events_options,
+      .details = "With --json, each event is one line.", .run = cli_events },
+    { "login", NULL, "Save where the hub is, and an API key",
+      .details = "Asks for the key without showing it, or reads it from standard input. Both are kept in "
+                 "~/.config/hbcloud/config.yaml, which only you can read.",
+      .examples = "hbcloud login --url https://cloud.example.org\nhbcloud login --url https://cloud.example.org <key.txt",
+      .run = cli_login },
+    { "token", NULL, "Get a short-lived bearer token", .options = token_options, .run = cli_token },
+
+    { "completion", NULL, "Print the completion script of a shell", .flags = COMMAND_LOCAL,
+      .arguments = { { .name = "SHELL", .kind = WORD_CHOICE, .choices = "bash zsh fish" } },
+      .details = "Names of nodes and services are completed by asking the hub.",
+      .examples = "hbcloud completion bash >/etc/bash_completion.d/hbcloud\n"
+                  "hbcloud completion zsh >/usr/local/share/zsh/site-functions/_hbcloud\n"
+                  "hbcloud completion fish >~/.config/fish/completions/hbcloud.fish",
+      .run = cli_completion },
+    { "man", NULL, "Print the manual page (roff)", .flags = COMMAND_LOCAL, .run = cli_man },
+    { "version", NULL, "Print the version", .flags = COMMAND_LOCAL, .run = cli_version },
+    { "help", NULL, "Explain a command", .flags = COMMAND_LOCAL, .options = help_options,
+      .arguments = { { .name = "COMMAND", .kind = WORD_COMMAND, .optional = true, .repeat = true } }, .run = cli_help },
+    { "__complete", NULL, "Candidates for the last of the words", .flags = COMMAND_LOCAL | COMMAND_HIDDEN | COMMAND_RAW,
+      .arguments = { { .name = "WORD", .optional = true, .repeat = true } }, .run = cli_complete },
+};
+const size_t cli_commands_len = ARRAY_LEN(cli_commands);

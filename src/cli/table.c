@@ -1,0 +1,181 @@
+#include "cli/table.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define GAP 2
+
+struct cell {
+    char *text; /* cleaned */
+    size_t width;
+    enum style style;
+};
+struct table {
+    const struct table_column *columns;
+    size_t n_columns, n_cells, cap;
+    struct cell *cells;
+    bool failed;
+};
+
+struct table *table_new(const struct table_column *columns, size_t n)
+{
+    assert(n > 0 && n <= TABLE_COLUMNS_MAX);
+    struct table *t = calloc(1, sizeof *t);
+    if (t) {
+        t->columns = columns;
+        t->n_columns = n;
+    }
+    return t;
+}
+
+void table_free(struct table *t)
+{
+    if (!t)
+        return;
+    for (size_t i = 0; i < t->n_cells; i++)
+        free(t->cells[i].text);
+    free(t->cells);
+    free(t);
+}
+
+static struct cell *new_cell(struct table *t)
+{
+    if (t->n_cells == t->cap) {
+        size_t cap = t->cap ? t->cap * 2 : 64;
+        struct cell *cells = realloc(t->cells, cap * sizeof *cells);
+        if (!cells)
+            return NULL;
+        t->cells = cells;
+        t->cap = cap;
+    }
+    return &t->cells[t->n_cells];
+}
+
+void table_cell(struct table *t, enum style style, const char *text)
+{
+    _cleanup_buf_ struct buf clean;
+    buf_init(&clean, 0);
+    text_clean(&clean, text && *text ? text : "-", false);
+    struct cell *c = new_cell(t);
+    char *copy = buf_steal(&clean);
+    if (!c || !copy) {
+        free(copy);
+        t->failed = true;
+        return;
+    }
+    *c = (struct cell){ .text = copy, .width = text_width(copy), .style = style };
+    t->n_cells++;
+}
+
+void table_cellf(struct table *t, enum style style, const char *fmt, ...)
+{
+    char text[512];
+    va_list args;
+    va_start(args, fmt);
+    (void)vsnprintf(text, sizeof text, fmt, args);
+    va_end(args);
+    table_cell(t, style, text);
+}
+
+size_t table_rows(const struct table *t)
+{
+    return t->n_cells / t->n_columns;
+}
+
+static void natural_widths(const struct table *t, size_t *widths)
+{
+    for (size_t c = 0; c < t->n_columns; c++)
+        widths[c] = strlen(t->columns[c].title);
+    for (size_t i = 0; i < t->n_cells; i++)
+        if (t->cells[i].width > widths[i % t->n_columns])
+            widths[i % t->n_columns] = t->cells[i].width;
+}
+
+/* Gaps stand between the columns that are shown (width above 0). */
+static size_t total_width(const size_t *widths, size_t n)
+{
+    size_t total = 0, shown = 0;
+    for (size_t c = 0; c < n; c++) {
+        total += widths[c];
+        shown += widths[c] > 0;
+    }
+    return total + (shown ? (shown - 1) * GAP : 0);
+}
+
+/* The shown column of lowest priority that `fits` the step; n: none. */
+static size_t least_important(const struct table *t, const size_t *widths, bool shortening)
+{
+    size_t found = t->n_columns;
+    for (size_t c = 0; c < t->n_columns; c++) {
+        bool can = shortening ? t->columns[c].min > 0 && widths[c] > t->columns[c].min : widths[c] > 0;
+        if (can && (found == t->n_columns || t->columns[c].priority < t->columns[found].priority))
+            found = c;
+    }
+    return found;
+}
+
+static void fit_widths(const struct table *t, size_t *widths, size_t limit)
+{
+    for (size_t c; total_width(widths, t->n_columns) > limit && (c = least_important(t, widths, true)) < t->n_columns;) {
+        size_t over = total_width(widths, t->n_columns) - limit, spare = widths[c] - t->columns[c].min;
+        widths[c] -= over < spare ? over : spare;
+    }
+    /* One column always stays, cut to the limit. */
+    for (size_t c; total_width(widths, t->n_columns) > limit && (c = least_important(t, widths, false)) < t->n_columns;) {
+        if (total_width(widths, t->n_columns) == widths[c]) {
+            widths[c] = limit;
+            return;
+        }
+        widths[c] = 0;
+    }
+}
+
+static void pad(struct buf *out, size_t n)
+{
+    while (n--)
+        (void)buf_putc(out, ' ');
+}
+
+static void put_cell(const struct term *term, struct buf *out, const struct table_column *column, enum style style,
+                     const char *text, size_t width, bool last)
+{
+    _cleanup_buf_ struct buf fitted;
+    buf_init(&fitted, 0);
+    size_t used = text_fit(&fitted, text, width, term->utf8);
+    if (column->right)
+        pad(out, width - used);
+    term_style(term, out, style, buf_str(&fitted));
+    if (!column->right && !last)
+        pad(out, width - used);
+}
+
+static void put_row(const struct table *t, const struct term *term, struct buf *out, const size_t *widths, size_t row)
+{
+    size_t last = 0;
+    for (size_t c = 0; c < t->n_columns; c++)
+        if (widths[c])
+            last = c;
+    bool begun = false;
+    for (size_t c = 0; c < t->n_columns; c++) {
+        if (!widths[c])
+            continue;
+        if (begun)
+            pad(out, GAP);
+        begun = true;
+        const struct cell *cell = row ? &t->cells[(row - 1) * t->n_columns + c] : NULL;
+        put_cell(term, out, &t->columns[c], cell ? cell->style : STYLE_BOLD, cell ? cell->text : t->columns[c].title,
+                 widths[c], c == last);
+    }
+    (void)buf_putc(out, '\n');
+}
+
+int table_print(const struct table *t, const struct term *term, struct buf *out)
+{
+    size_t widths[TABLE_COLUMNS_MAX];
+    natural_widths(t, widths);
+    if (term->width > 0)
+        fit_widths(t, widths, (size_t)term->width);
+    for (size_t row = 0; row <= table_rows(t); row++)
+        put_row(t, term, out, widths, row);
+    return t->failed || !buf_ok(out) ? -ENOMEM : 0;
+}
