@@ -361,12 +361,13 @@ static void record(struct request *rq, struct reply *rp, const struct course *c,
 /* One line a request. Said before sending, as the exchange is gone after it. */
 static void log_request(const struct request *rq, const struct reply *rp, const char *path, const struct error *e)
 {
+    const char *method = http_method_name(rq->x);
     long long ms = (long long)(api_now_us() - rq->began_us) / 1000;
     if (rp->status >= 500)
-        log_write(rp->status == 500 ? LOG_ERROR : LOG_WARN, LOG_ROOM, "%s %.200s %d in %lld ms: %s",
-                  request_operation(rq), path, rp->status, ms, *e->message ? e->message : "failed without saying why");
+        log_write(rp->status == 500 ? LOG_ERROR : LOG_WARN, LOG_ROOM, "%.16s %.200s %d in %lld ms: %s", method, path,
+                  rp->status, ms, *e->message ? e->message : "failed without saying why");
     else if (log_enabled(LOG_DEBUG))
-        log_debug("%s %.200s %d in %lld ms", request_operation(rq), path, rp->status, ms);
+        log_debug("%.16s %.200s %d in %lld ms", method, path, rp->status, ms);
 }
 
 static void answer(struct request *rq, struct reply *rp)
@@ -378,7 +379,7 @@ static void answer(struct request *rq, struct reply *rp)
     int r = serve(rq, rp, &c, &e);
     if (rp->streams) {
         api_count(rq, rp);
-        log_debug("%s %.200s streams", request_operation(rq), path);
+        log_debug("%.16s %.200s streams", http_method_name(rq->x), path);
         error_done(&e);
         return;
     }

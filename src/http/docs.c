@@ -59,10 +59,8 @@ static int get_docs(void *room, struct request *rq, struct reply *rp, struct err
 {
     struct api *a = room;
     int r = a->site ? static_reply_file(a->site, "docs/index.html", rq, rp, e) : 0;
-    if (r != 0) {
-        rp->free_style = true; /* the renderer makes style elements of its own */
+    if (r != 0)
         return r < 0 ? r : 0;
-    }
     struct buf page;
     buf_init(&page, 0);
     put_list(&page, a->contract);

@@ -118,6 +118,7 @@ int static_reply_file(struct static_site *s, const char *path, struct request *r
     reply_header(rp, "Vary", "Accept-Encoding");
     if (str_ends(f->path, ".html")) {
         int r = static_reply_page(rp, f->bytes, f->len, f->etag, e);
+        rp->free_style = str_starts(f->path, "docs/"); /* the contract's renderer makes style elements of its own */
         return r < 0 ? r : 1;
     }
     const char *encodings = http_header(rq->x, "Accept-Encoding");
@@ -179,6 +180,9 @@ static int serve(void *ctx, struct request *rq, struct reply *rp, struct error *
     char path[512];
     if (!join_path(&rq->path, path, sizeof path))
         return 0;
+    size_t len = strlen(path);
+    if (len && path[len - 1] == '/' && len + sizeof "index.html" <= sizeof path)
+        memcpy(path + len, "index.html", sizeof "index.html");
     int r = *path ? static_reply_file(s, path, rq, rp, e) : 0;
     if (r == 0 && str_eq(path, "favicon.ico"))
         r = static_reply_file(s, "favicon.svg", rq, rp, e);

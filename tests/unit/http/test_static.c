@@ -131,6 +131,8 @@ static void docs_show_the_renderer(void **state)
     assert_string_equal(reply.body->data, "<p>renderer");
     assert_non_null(strstr(fake_header(&reply, "Content-Security-Policy"), "style-src 'self' 'unsafe-inline'"));
     assert_null(strstr(fake_header(&reply, "Content-Security-Policy"), "script-src 'self' 'unsafe-inline'"));
+    assert_int_equal(ask("GET /docs/", BROWSER), 200);
+    assert_string_equal(reply.body->data, "<p>renderer");
 }
 
 static void without_dashboard_there_is_help(void **state)
