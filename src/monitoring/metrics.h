@@ -84,7 +84,7 @@ struct metric_query {
     size_t max_series; /* 0: 500 */
 };
 #define METRIC_POINTS_MAX       11000
-#define METRIC_POINTS_TOTAL_MAX 2000000
+#define METRIC_POINTS_TOTAL_MAX 1000000
 struct metric_points {
     uint64_t id;
     struct metric_labels *labels;

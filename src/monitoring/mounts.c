@@ -28,6 +28,9 @@ static const char *const HIDDEN_BELOW[] = { "/proc/", "/sys/", "/run/user/", "/r
                                             "/run/containerd/", "/run/docker/", "/run/containers/",
                                             "/var/lib/kubelet/", "/var/lib/lxc/", "/snap/" };
 
+/* Single files that container engines bind into each container, from a filesystem that is not the container's. */
+static const char *const BOUND_FILES[] = { "/etc/hostname", "/etc/hosts", "/etc/resolv.conf", "/run/.containerenv" };
+
 static bool in_list(const char *text, const char *const *list, size_t n)
 {
     for (size_t i = 0; i < n; i++)
@@ -44,6 +47,8 @@ static bool is_remote(const char *fstype)
 static bool is_interesting(const char *path, const char *fstype)
 {
     if (in_list(fstype, PSEUDO, ARRAY_LEN(PSEUDO)))
+        return false;
+    if (in_list(path, BOUND_FILES, ARRAY_LEN(BOUND_FILES)))
         return false;
     if (strcmp(fstype, "overlay") == 0 && strcmp(path, "/") != 0)
         return false;
