@@ -43,20 +43,11 @@ static int take_login_token(struct security *s, const char *token, struct key *r
     bool good = clock_now_ms() < s->login_expires_ms && sodium_memcmp(hash, s->login_hash, sizeof hash) == 0;
     if (good)
         s->login_expires_ms = 0;
-    const struct key *owner = NULL;
-    const char *id;
-    void *value;
-    size_t cursor = 0;
-    while (good && map_next(s->keys_by_id, &cursor, &id, &value)) {
-        const struct key *k = value;
-        if (k->role == ROLE_ADMIN && !k->revoked_ms && (!owner || k->created_ms < owner->created_ms))
-            owner = k;
-    }
-    if (owner)
-        *ret = *owner;
     (void)pthread_rwlock_unlock(&s->lock);
-    return owner ? 0 : error_set(e, ERR_UNAUTHENTICATED, "The login link was used or is too old. Log in with an API key "
-                                                         "(the owner's is in the data directory's owner.key).");
+    if (good && keys_owner(s, ret))
+        return 0;
+    return error_set(e, ERR_UNAUTHENTICATED, "The login link was used or is too old. Log in with an API key "
+                                             "(the owner's is in the data directory's owner.key).");
 }
 
 static int create_session(void *room, struct request *rq, struct reply *rp, struct error *e)
@@ -67,15 +58,6 @@ static int create_session(void *room, struct request *rq, struct reply *rp, stru
     struct session x;
     _cleanup_secret_ struct secret *cookie = NULL;
     int r = secret ? keys_check(s, secret, &k, e) : take_login_token(s, token, &k, e);
-    if (r < 0 && secret) {
-        char prefix[13];
-        str_copy(prefix, sizeof prefix, secret);
-        unsigned wait = limiter_take(s->failed_keys, prefix, NULL);
-        if (wait) {
-            r = error_set(e, ERR_RATE_LIMITED, "Too many failed attempts with this key.");
-            e->retry_after_s = (int)wait;
-        }
-    }
     if (r == 0)
         r = sessions_open(s, &k, &x, &cookie, e);
     if (r < 0)
@@ -193,37 +175,6 @@ static json_t *key_document(const struct key *k)
                      k->revoked_ms != 0);
 }
 
-static int find_key(struct security *s, const char *id, struct key *ret, struct error *e)
-{
-    (void)pthread_rwlock_rdlock(&s->lock);
-    const struct key *k = map_get(s->keys_by_id, id);
-    if (k)
-        *ret = *k;
-    (void)pthread_rwlock_unlock(&s->lock);
-    return k ? 0 : error_set(e, ERR_NOT_FOUND, "There is no API key %s.", id);
-}
-
-static int compare_ids(const void *a, const void *b)
-{
-    return strcmp(((const struct key *)b)->id, ((const struct key *)a)->id);
-}
-
-/* A sorted copy, newest first. */
-static struct key *copy_keys(struct security *s, size_t *ret_n)
-{
-    (void)pthread_rwlock_rdlock(&s->lock);
-    size_t n = 0, cursor = 0;
-    struct key *list = calloc(map_size(s->keys_by_id) + 1, sizeof *list);
-    void *value;
-    while (list && map_next(s->keys_by_id, &cursor, NULL, &value))
-        list[n++] = *(const struct key *)value;
-    (void)pthread_rwlock_unlock(&s->lock);
-    if (list)
-        qsort(list, n, sizeof *list, compare_ids);
-    *ret_n = n;
-    return list;
-}
-
 static int list_keys(void *room, struct request *rq, struct reply *rp, struct error *e)
 {
     char storage[128], next[256] = "";
@@ -234,7 +185,7 @@ static int list_keys(void *room, struct request *rq, struct reply *rp, struct er
             return r;
     }
     size_t n = 0, limit = (size_t)request_int(rq, "limit", 100), sent = 0;
-    _cleanup_free_ struct key *list = copy_keys(room, &n);
+    _cleanup_free_ struct key *list = keys_list(room, &n);
     if (!list)
         return error_set(e, ERR_INTERNAL, "No memory.");
     struct jw *w = reply_json(rp, 200);
@@ -275,10 +226,11 @@ static int create_key(void *room, struct request *rq, struct reply *rp, struct e
     }
     int r = keys_make(s, json_str(body, "name"), role, expires, request_actor(rq)->name, id, &secret, e);
     if (r == 0)
-        r = find_key(s, id, &k, e);
+        r = keys_find(s, id, &k, e);
     if (r < 0)
         return r;
-    request_audit(rq, "key", id, NULL, key_document(&k));
+    _cleanup_json_ json_t *document = key_document(&k);
+    request_audit(rq, "key", id, NULL, document);
     (void)snprintf(location, sizeof location, "/v1/keys/%s", id);
     reply_header(rp, "Location", location);
     reply_header(rp, "Cache-Control", "no-store");
@@ -293,7 +245,7 @@ static int create_key(void *room, struct request *rq, struct reply *rp, struct e
 static int get_key(void *room, struct request *rq, struct reply *rp, struct error *e)
 {
     struct key k;
-    int r = find_key(room, request_str(rq, "keyId"), &k, e);
+    int r = keys_find(room, request_str(rq, "keyId"), &k, e);
     if (r < 0)
         return r;
     struct jw *w = reply_json(rp, 200);
@@ -303,52 +255,20 @@ static int get_key(void *room, struct request *rq, struct reply *rp, struct erro
     return 0;
 }
 
-/* Marks it in memory unless it is the last admin key that works; under the write lock, so that two
- * revocations cannot both believe that the other key stays. */
-static int mark_revoked(struct security *s, const char *id, int64_t now, struct error *e)
-{
-    int others = 0;
-    size_t cursor = 0;
-    void *value;
-    (void)pthread_rwlock_wrlock(&s->lock);
-    struct key *k = map_get(s->keys_by_id, id);
-    while (map_next(s->keys_by_id, &cursor, NULL, &value)) {
-        const struct key *other = value;
-        others += other != k && other->role == ROLE_ADMIN && !other->revoked_ms && (!other->expires_ms || other->expires_ms > now);
-    }
-    bool last = k && k->role == ROLE_ADMIN && !others;
-    if (k && !last && !k->revoked_ms)
-        k->revoked_ms = now;
-    (void)pthread_rwlock_unlock(&s->lock);
-    if (!k)
-        return error_set(e, ERR_NOT_FOUND, "There is no API key %s.", id);
-    return last ? error_set(e, ERR_CONFLICT, "This is the last admin key that works. Make another one first.") : 0;
-}
-
 static int revoke_key(void *room, struct request *rq, struct reply *rp, struct error *e)
 {
     struct security *s = room;
     const char *id = request_str(rq, "keyId");
-    int64_t now = clock_now_ms();
-    struct key before;
-    int r = find_key(s, id, &before, e);
+    struct key before, after;
+    int r = keys_find(s, id, &before, e);
     if (r == 0)
-        r = mark_revoked(s, id, now, e);
+        r = keys_revoke(s, id, e);
+    if (r == 0)
+        r = keys_find(s, id, &after, e);
     if (r < 0)
         return r;
-    _cleanup_conn_ struct store_conn *c = NULL;
-    r = store_acquire(s->store, STORE_WRITE, &c, e);
-    if (r == 0)
-        r = store_exec(c, e, "UPDATE api_keys SET revoked_at = COALESCE(revoked_at, $1) WHERE id = $2", "it", now, id);
-    if (r == 0)
-        r = store_commit(c, e);
-    if (r < 0)
-        return r;
-    store_release(TAKE(c));
-    sessions_end_of_key(s, id);
-    struct key after = before;
-    after.revoked_ms = now;
-    request_audit(rq, "key", id, key_document(&before), key_document(&after));
+    _cleanup_json_ json_t *was = key_document(&before), *is = key_document(&after);
+    request_audit(rq, "key", id, was, is);
     reply_empty(rp, 204);
     return 0;
 }

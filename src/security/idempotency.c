@@ -1,11 +1,12 @@
 #include "security/internal.h"
 
+#include "http/server.h"
+
 #include <sodium.h>
 #include <stdio.h>
 
 /* A POST with an Idempotency-Key is done once: the row is claimed before the handler runs and holds the
  * sealed reply afterwards. Kept for 24 hours; claims left by a hub that died are dropped at start. */
-#define KEPT_MS ((int64_t)24 * 3600 * 1000)
 #define BODY_KEPT (256 << 10)
 
 static void hash_key(const struct request *rq, const struct actor *actor, char ret[65])
@@ -20,17 +21,17 @@ static void hash_key(const struct request *rq, const struct actor *actor, char r
     hex_encode(hash, sizeof hash, ret);
 }
 
-/* What was asked: the path's parameter, the query and the exact body. */
+/* What was asked: path, query and the exact body. */
 static void hash_request(struct request *rq, char ret[65])
 {
     size_t n = 0;
+    const struct http_exchange *x = request_exchange(rq);
     const char *body = request_raw_body(rq, &n);
-    const char *service = request_str(rq, "serviceId");
     crypto_hash_sha256_state s;
     uint8_t hash[crypto_hash_sha256_BYTES];
     (void)crypto_hash_sha256_init(&s);
-    if (service)
-        (void)crypto_hash_sha256_update(&s, (const uint8_t *)service, strlen(service) + 1);
+    (void)crypto_hash_sha256_update(&s, (const uint8_t *)http_path(x), strlen(http_path(x)) + 1);
+    (void)crypto_hash_sha256_update(&s, (const uint8_t *)http_query(x), strlen(http_query(x)) + 1);
     if (body)
         (void)crypto_hash_sha256_update(&s, (const uint8_t *)body, n);
     (void)crypto_hash_sha256_final(&s, hash);
@@ -45,11 +46,14 @@ static int replay(struct security *s, const char *key, int status, const void *s
         return r;
     size_t n = 0;
     const char *text = secret_reveal(body, &n);
+    if (!n) {
+        reply_empty(rp, status);
+        return 1;
+    }
     _cleanup_blob_ struct blob *b = blob_new(text, n);
     if (!b)
         return error_set(e, ERR_INTERNAL, "No memory.");
     reply_blob(rp, status, "application/json", b, NULL);
-    reply_header(rp, "Idempotency-Replayed", "true");
     return 1;
 }
 
@@ -123,6 +127,6 @@ int idempotency_forget_claims(struct security *s, struct error *e)
     _cleanup_conn_ struct store_conn *c = NULL;
     int r = store_acquire(s->store, STORE_WRITE, &c, e);
     if (r == 0)
-        r = store_exec(c, e, "DELETE FROM idempotency_keys WHERE status IS NULL OR created_at < $1", "i", clock_now_ms() - KEPT_MS);
+        r = store_exec(c, e, "DELETE FROM idempotency_keys WHERE status IS NULL OR created_at < $1", "i", clock_now_ms() - IDEMPOTENCY_KEPT_MS);
     return r == 0 ? store_commit(c, e) : r;
 }

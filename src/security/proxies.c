@@ -104,7 +104,7 @@ static bool trusted(const struct proxies *p, const char *text)
 void proxies_client(const struct proxies *p, const char *peer, const char *forwarded_for, char ret[64])
 {
     str_copy(ret, 64, peer);
-    _cleanup_free_ char *list = forwarded_for ? strdup(forwarded_for) : NULL;
+    _cleanup_free_ char *list = forwarded_for && *forwarded_for ? strdup(forwarded_for) : NULL;
     while (list && trusted(p, ret)) {
         char *comma = strrchr(list, ',');
         char *item = str_trim(comma ? comma + 1 : list);

@@ -1,10 +1,8 @@
 #include "security/internal.h"
 
-#include <errno.h>
-
 /* Token buckets: `per_minute` tokens flow in a minute, at most that many are held.
- * The table is bounded: at the limit, the buckets that are full again (they forget nothing by going) are
- * swept; if none is, the one that refilled longest ago goes. */
+ * The table is bounded: at the limit a hand goes on over a part of it and takes out the buckets that are full again
+ * (nothing is forgotten with them); when there is none, the one of that part that was used longest ago. */
 struct bucket {
     double tokens;
     int64_t at_ms; /* when `tokens` was right */
@@ -15,7 +13,9 @@ struct limiter {
     struct map *buckets;
     unsigned per_minute;
     size_t capacity;
+    size_t hand; /* where the next sweep begins */
 };
+#define SWEEP 256
 
 struct limiter *limiter_new(unsigned per_minute, size_t capacity)
 {
@@ -47,6 +47,14 @@ unsigned limiter_limit(const struct limiter *l)
     return l->per_minute;
 }
 
+size_t limiter_size(struct limiter *l)
+{
+    (void)pthread_mutex_lock(&l->lock);
+    size_t n = map_size(l->buckets);
+    (void)pthread_mutex_unlock(&l->lock);
+    return n;
+}
+
 static double refilled(const struct limiter *l, const struct bucket *b, int64_t now)
 {
     double tokens = b->tokens + (double)(now - b->at_ms) * l->per_minute / 60000.0;
@@ -55,25 +63,28 @@ static double refilled(const struct limiter *l, const struct bucket *b, int64_t 
 
 static void sweep(struct limiter *l, int64_t now)
 {
-    char oldest[64] = "";
+    char gone[SWEEP][64], oldest[64] = "";
     int64_t oldest_ms = INT64_MAX;
-    char full[256][64];
-    size_t n = 0, cursor = 0;
+    size_t n = 0;
     const char *key;
     void *value;
-    while (n < ARRAY_LEN(full) && map_next(l->buckets, &cursor, &key, &value)) {
+    for (size_t i = 0; i < SWEEP; i++) {
+        if (!map_next(l->buckets, &l->hand, &key, &value)) {
+            l->hand = 0;
+            continue;
+        }
         const struct bucket *b = value;
         if (refilled(l, b, now) >= l->per_minute)
-            str_copy(full[n++], sizeof full[0], key);
+            str_copy(gone[n++], sizeof gone[0], key);
         if (b->at_ms < oldest_ms) {
             oldest_ms = b->at_ms;
             str_copy(oldest, sizeof oldest, key);
         }
     }
-    for (size_t i = 0; i < n; i++)
-        (void)map_remove(l->buckets, full[i]);
     if (!n)
         (void)map_remove(l->buckets, oldest);
+    for (size_t i = 0; i < n; i++)
+        (void)map_remove(l->buckets, gone[i]);
 }
 
 static struct bucket *bucket_for(struct limiter *l, const char *who, int64_t now)
@@ -97,11 +108,9 @@ static struct bucket *bucket_for(struct limiter *l, const char *who, int64_t now
 unsigned limiter_take(struct limiter *l, const char *who, unsigned *ret_left)
 {
     unsigned wait = 0, left = 0;
-    if (!l->per_minute)
-        return 0;
-    int64_t now = clock_mono_ms();
     (void)pthread_mutex_lock(&l->lock);
-    struct bucket *b = bucket_for(l, who, now);
+    int64_t now = clock_mono_ms();
+    struct bucket *b = l->per_minute ? bucket_for(l, who, now) : NULL;
     if (b) {
         b->tokens = refilled(l, b, now);
         b->at_ms = now;

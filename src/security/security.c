@@ -1,5 +1,8 @@
+#define LOG_ROOM "security"
 #include "security/internal.h"
 
+#include "base/buf.h"
+#include "base/log.h"
 #include "http/server.h"
 
 #include <sodium.h>
@@ -14,10 +17,11 @@ static int load_all(struct security *s, const struct security_options *o, struct
     s->keys_by_prefix = map_new(free);
     s->keys_by_id = map_new(NULL);
     s->sessions = map_new(free);
+    s->sessions_by_id = map_new(NULL);
     s->anonymous = limiter_new(o->anonymous_per_minute, BUCKETS_MAX);
     s->known = limiter_new(o->known_per_minute, BUCKETS_MAX);
     s->failed_keys = limiter_new(FAILED_PER_MINUTE, BUCKETS_MAX);
-    if (!s->keys_by_prefix || !s->keys_by_id || !s->sessions || !s->anonymous || !s->known || !s->failed_keys)
+    if (!s->keys_by_prefix || !s->keys_by_id || !s->sessions || !s->sessions_by_id || !s->anonymous || !s->known || !s->failed_keys)
         return error_set(e, ERR_INTERNAL, "No memory.");
     int r = proxies_parse(o->trusted_proxies, &s->proxies, e);
     if (r == 0)
@@ -40,7 +44,6 @@ int security_new(const struct security_options *o, struct security **ret, struct
     s->vault = o->vault;
     s->behind_proxy = o->behind_proxy;
     (void)pthread_rwlock_init(&s->lock, NULL);
-    (void)pthread_mutex_init(&s->audit_lock, NULL);
     int r = load_all(s, o, e);
     if (r < 0) {
         security_free(s);
@@ -56,58 +59,52 @@ void security_free(struct security *s)
         return;
     map_free(s->keys_by_id);
     map_free(s->keys_by_prefix);
+    map_free(s->sessions_by_id);
     map_free(s->sessions);
     map_free(s->signing);
     limiter_free(s->anonymous);
     limiter_free(s->known);
     limiter_free(s->failed_keys);
     proxies_free(s->proxies);
-    (void)pthread_mutex_destroy(&s->audit_lock);
     (void)pthread_rwlock_destroy(&s->lock);
     free(s);
 }
 
 /* ---- hooks ---- */
 
-static void set_actor(struct actor *a, const char *kind, const char *id, const char *name, enum role role, const char *csrf)
+int security_refuse(struct error *e)
 {
+    return error_set(e, ERR_UNAUTHENTICATED, "These credentials are not valid (any more).");
+}
+
+static void set_actor(struct actor *a, const char *kind, const char *id, const char *name, enum role role, int64_t expires_ms)
+{
+    *a = (struct actor){ .role = role, .expires_ms = expires_ms };
     str_copy(a->kind, sizeof a->kind, kind);
     str_copy(a->id, sizeof a->id, id);
     str_copy(a->name, sizeof a->name, name);
-    str_copy(a->csrf, sizeof a->csrf, csrf);
-    a->role = role;
 }
 
 static int by_key(struct security *s, const char *secret, struct actor *ret, struct error *e)
 {
-    char prefix[13];
-    str_copy(prefix, sizeof prefix, secret);
     struct key k;
     int r = keys_check(s, secret, &k, e);
-    if (r == 0) {
-        set_actor(ret, "key", k.id, k.name, k.role, "");
-        return 0;
-    }
-    /* Guessing at one key from many addresses is slowed by the key, too (O43). */
-    unsigned wait = limiter_take(s->failed_keys, prefix, NULL);
-    if (!wait)
-        return r;
-    r = error_set(e, ERR_RATE_LIMITED, "Too many failed attempts with this key.");
-    if (e)
-        e->retry_after_s = (int)wait;
+    if (r == 0)
+        set_actor(ret, "key", k.id, k.name, k.role, k.expires_ms);
     return r;
 }
 
 static int by_cookie(struct security *s, struct request *rq, const char *token, struct actor *ret, struct error *e)
 {
-    struct session x = { 0 };
+    struct session x;
     int r = sessions_check(s, token, &x, e);
     if (r < 0)
         return r;
     const char *csrf = request_header(rq, "X-CSRF-Token");
     if (request_is_write(rq) && (!csrf || strlen(csrf) != strlen(x.csrf) || sodium_memcmp(csrf, x.csrf, strlen(x.csrf)) != 0))
         return error_set(e, ERR_CSRF, "A session's writing request needs its csrfToken in X-CSRF-Token.");
-    set_actor(ret, "session", x.id, x.name, x.role, x.csrf);
+    set_actor(ret, "session", x.id, x.name, x.role, x.expires_ms);
+    str_copy(ret->csrf, sizeof ret->csrf, x.csrf);
     return 0;
 }
 
@@ -126,8 +123,32 @@ static int identify(struct security *s, struct request *rq, struct actor *ret, s
     }
     if (request_cookie(rq, "hbcloud_session", cookie, sizeof cookie))
         return by_cookie(s, rq, cookie, ret, e);
-    set_actor(ret, "anonymous", "", "", ROLE_PUBLIC, "");
+    set_actor(ret, "anonymous", "", "", ROLE_PUBLIC, 0);
     return 0;
+}
+
+/* A header that comes more than once is one list (RFC 9110, 5.3): the line a client sent itself must not hide the
+ * one that the proxy added after it. */
+static void forwarded_for(struct request *rq, struct buf *ret)
+{
+    const char *name, *value;
+    size_t cursor = 0;
+    while (http_header_next(request_exchange(rq), &cursor, &name, &value))
+        if (str_ieq(name, "X-Forwarded-For"))
+            (void)buf_printf(ret, "%s%s", ret->len ? "," : "", value);
+}
+
+/* The limits are taken by `rate_limit`, which follows also when this refuses: guessing counts. */
+static int authenticate(void *ctx, struct request *rq, struct actor *ret, struct error *e)
+{
+    struct security *s = ctx;
+    char client[64];
+    _cleanup_buf_ struct buf forwarded;
+    buf_init(&forwarded, 64 << 10);
+    forwarded_for(rq, &forwarded);
+    proxies_client(s->proxies, request_address(rq), buf_str(&forwarded), client);
+    request_set_address(rq, client);
+    return identify(s, rq, ret, e);
 }
 
 static int too_many(struct error *e, unsigned wait, unsigned limit)
@@ -136,31 +157,6 @@ static int too_many(struct error *e, unsigned wait, unsigned limit)
     if (e)
         e->retry_after_s = (int)wait;
     return r;
-}
-
-/* An old cookie must not keep anyone from logging in: at a public operation it is as good as none. */
-static bool may_go_on_anonymous(struct request *rq)
-{
-    return str_eq(request_operation(rq), "createSession") && !request_header(rq, "X-API-Key") && !request_header(rq, "Authorization");
-}
-
-static int authenticate(void *ctx, struct request *rq, struct actor *ret, struct error *e)
-{
-    struct security *s = ctx;
-    char client[64], bucket[64];
-    proxies_client(s->proxies, request_address(rq), request_header(rq, "X-Forwarded-For"), client);
-    request_set_address(rq, client);
-    int r = identify(s, rq, ret, e);
-    if (r == 0)
-        return 0;
-    if (may_go_on_anonymous(rq)) {
-        error_done(e);
-        set_actor(ret, "anonymous", "", "", ROLE_PUBLIC, "");
-        return 0;
-    }
-    address_bucket(client, bucket);
-    unsigned wait = limiter_take(s->anonymous, bucket, NULL);
-    return wait ? too_many(e, wait, limiter_limit(s->anonymous)) : r;
 }
 
 static void limit_headers(struct reply *rp, unsigned limit, unsigned left, unsigned wait)
@@ -192,9 +188,9 @@ static int rate_limit(void *ctx, struct request *rq, const struct actor *actor, 
     return wait ? too_many(e, wait, limit) : 0;
 }
 
-static void audit(void *ctx, struct request *rq, const struct actor *actor, int status, const struct error *e)
+static void audit(void *ctx, struct request *rq, const struct actor *actor, int status, const struct error *e UNUSED)
 {
-    audit_write(ctx, rq, actor, status, e);
+    audit_write(ctx, rq, actor, status);
 }
 
 void security_hooks(struct security *s, struct api_hooks *ret)
@@ -214,7 +210,7 @@ void security_hooks(struct security *s, struct api_hooks *ret)
 int security_make_owner(struct security *s, struct secret **ret_secret, struct error *e)
 {
     char id[ID_LEN + 1];
-    if (map_size(s->keys_by_id) > 0)
+    if (keys_count(s) > 0)
         return 0;
     int r = keys_make(s, "owner", ROLE_ADMIN, 0, "first start", id, ret_secret, e);
     return r < 0 ? r : 1;
@@ -239,22 +235,36 @@ int security_login_token(struct security *s, struct secret **ret, struct error *
     return 0;
 }
 
+/* Sessions are forgotten when they end; the audit is not. */
 bool security_ever_logged_in(struct security *s)
 {
-    (void)pthread_rwlock_rdlock(&s->lock);
-    bool any = map_size(s->sessions) > 0;
-    (void)pthread_rwlock_unlock(&s->lock);
-    return any;
+    _cleanup_conn_ struct store_conn *c = NULL;
+    _cleanup_rows_ struct store_rows *rows = NULL;
+    return store_acquire(s->store, STORE_READ, &c, NULL) == 0 &&
+           store_query(c, NULL, &rows, "SELECT 1 FROM audit_log WHERE operation = 'createSession' AND outcome = 'success' LIMIT 1", "") == 0 &&
+           rows_next(rows, NULL) == 1;
+}
+
+static int delete_old(struct security *s, struct error *e)
+{
+    int64_t now = clock_now_ms();
+    _cleanup_conn_ struct store_conn *c = NULL;
+    int r = store_acquire(s->store, STORE_WRITE, &c, e);
+    if (r == 0)
+        r = store_exec(c, e, "DELETE FROM sessions WHERE expires_at <= $1", "i", now);
+    if (r == 0)
+        r = store_exec(c, e, "DELETE FROM idempotency_keys WHERE created_at < $1", "i", now - IDEMPOTENCY_KEPT_MS);
+    if (r == 0)
+        r = store_exec(c, e, "DELETE FROM signing_keys WHERE retired_at < $1", "i", now - TOKEN_MAX_MS);
+    return r == 0 ? store_commit(c, e) : r;
 }
 
 void security_tidy(struct security *s)
 {
+    struct error e = ERROR_INIT;
+    sessions_tidy(s);
     tokens_tidy(s);
-    _cleanup_conn_ struct store_conn *c = NULL;
-    int64_t now = clock_now_ms();
-    if (store_acquire(s->store, STORE_WRITE, &c, NULL) < 0)
-        return;
-    if (store_exec(c, NULL, "DELETE FROM sessions WHERE expires_at < $1", "i", now) == 0 &&
-        store_exec(c, NULL, "DELETE FROM idempotency_keys WHERE created_at < $1", "i", now - (int64_t)24 * 3600 * 1000) == 0)
-        (void)store_commit(c, NULL);
+    if (delete_old(s, &e) < 0)
+        log_warn("Old sessions and keys were not deleted: %s", e.message);
+    error_done(&e);
 }

@@ -22,11 +22,6 @@ static void signing_key_free(void *p)
     free(k);
 }
 
-static int refuse(struct error *e)
-{
-    return error_set(e, ERR_UNAUTHENTICATED, "These credentials are not valid (any more).");
-}
-
 static int remember(struct security *s, const char *kid, struct secret *key, int64_t retired_ms)
 {
     struct signing_key *k = calloc(1, sizeof *k);
@@ -108,8 +103,10 @@ int tokens_rotate(struct security *s, char ret_kid[ID_LEN + 1], struct error *e)
         old->retired_ms = now;
     r = remember(s, kid, key, 0);
     (void)pthread_rwlock_unlock(&s->lock);
-    if (r < 0)
+    if (r < 0) {
+        secret_free(key);
         return error_set(e, ERR_INTERNAL, "No memory.");
+    }
     memcpy(ret_kid, kid, sizeof kid);
     return 0;
 }
@@ -174,7 +171,7 @@ int tokens_issue(struct security *s, const struct actor *who, enum role role, in
     return 0;
 }
 
-/* The three parts of a token, decoded; JSON objects of the first two. */
+/* Header or claims, as a JSON object; NULL: not one. */
 static json_t *decode_part(const char *text, size_t len)
 {
     uint8_t bytes[TOKEN_LIMIT];
@@ -207,22 +204,29 @@ static bool signature_good(struct security *s, const json_t *header, const char 
     return known && sodium_memcmp(mac, given, sizeof mac) == 0;
 }
 
+/* Between now and the longest life a token may have, as a whole number of seconds. */
+static bool expiry_good(const json_t *exp, int64_t now)
+{
+    return json_is_integer(exp) && json_integer_value(exp) > now / 1000 &&
+           json_integer_value(exp) <= (now + TOKEN_MAX_MS) / 1000 + 1;
+}
+
 static bool claims_good(struct security *s, const json_t *claims, int64_t now, struct actor *ret)
 {
     const char *sub = json_str(claims, "sub"), *via = json_str(claims, "via"), *name = json_str(claims, "name");
+    const char *role_text = json_str(claims, "role");
     const json_t *exp = json_at(claims, "exp");
-    if (!sub || !via || !name || !json_is_integer(exp) || !str_eq(json_str(claims, "iss"), ISSUER))
+    enum role role;
+    if (!sub || !via || !name || !expiry_good(exp, now) || !str_eq(json_str(claims, "iss"), ISSUER))
         return false;
-    if (json_integer_value(exp) <= now / 1000 || json_integer_value(exp) > (now + TOKEN_MAX_MS) / 1000 + 1)
-        return false;
-    if (!json_str(claims, "role") || role_parse(json_str(claims, "role"), &ret->role) < 0)
+    if (!role_text || role_parse(role_text, &role) < 0)
         return false;
     if (!(str_eq(via, "session") ? sessions_alive(s, sub) : keys_usable(s, sub)))
         return false;
+    *ret = (struct actor){ .role = role, .expires_ms = json_integer_value(exp) * 1000 };
     str_copy(ret->kind, sizeof ret->kind, "token");
     str_copy(ret->id, sizeof ret->id, sub);
     str_copy(ret->name, sizeof ret->name, name);
-    ret->csrf[0] = '\0';
     return true;
 }
 
@@ -230,33 +234,36 @@ int tokens_check(struct security *s, const char *token, struct actor *ret, struc
 {
     const char *first = strchr(token, '.'), *last = strrchr(token, '.');
     if (strnlen(token, TOKEN_LIMIT) >= TOKEN_LIMIT || !first || first == last || memchr(first + 1, '.', (size_t)(last - first - 1)))
-        return refuse(e);
+        return security_refuse(e);
     int64_t now = clock_now_ms();
     _cleanup_json_ json_t *header = decode_part(token, (size_t)(first - token));
     if (!header || !signature_good(s, header, token, last, now))
-        return refuse(e);
+        return security_refuse(e);
     _cleanup_json_ json_t *claims = decode_part(first + 1, (size_t)(last - first - 1));
-    return claims && claims_good(s, claims, now, ret) ? 0 : refuse(e);
+    return claims && claims_good(s, claims, now, ret) ? 0 : security_refuse(e);
+}
+
+static bool forget_one_retired(struct security *s, int64_t before)
+{
+    size_t cursor = 0;
+    const char *kid;
+    void *value;
+    while (map_next(s->signing, &cursor, &kid, &value)) {
+        const struct signing_key *k = value;
+        if (k->retired_ms && k->retired_ms < before) {
+            char copy[ID_LEN + 1];
+            str_copy(copy, sizeof copy, kid);
+            return map_remove(s->signing, copy);
+        }
+    }
+    return false;
 }
 
 void tokens_tidy(struct security *s)
 {
     int64_t before = clock_now_ms() - TOKEN_MAX_MS;
-    char kid[ID_LEN + 1] = "";
-    const char *key;
-    void *value;
-    size_t cursor = 0;
     (void)pthread_rwlock_wrlock(&s->lock);
-    while (!kid[0] && map_next(s->signing, &cursor, &key, &value)) {
-        const struct signing_key *k = value;
-        if (k->retired_ms && k->retired_ms < before)
-            str_copy(kid, sizeof kid, key);
-    }
-    if (kid[0])
-        (void)map_remove(s->signing, kid);
+    while (forget_one_retired(s, before))
+        ;
     (void)pthread_rwlock_unlock(&s->lock);
-    _cleanup_conn_ struct store_conn *c = NULL;
-    if (store_acquire(s->store, STORE_WRITE, &c, NULL) == 0 &&
-        store_exec(c, NULL, "DELETE FROM signing_keys WHERE retired_at < $1", "i", before) == 0)
-        (void)store_commit(c, NULL);
 }

@@ -4,6 +4,8 @@
 #include "base/log.h"
 #include "base/str.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <sqlite3.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -24,9 +26,9 @@ static int sql_error(sqlite3 *db, struct error *e, const char *what)
     int code = db ? sqlite3_extended_errcode(db) : SQLITE_NOMEM;
     const char *said = db ? sqlite3_errmsg(db) : "no memory";
     if ((code & 0xff) == SQLITE_BUSY || (code & 0xff) == SQLITE_LOCKED)
-        return error_set(e, ERR_UNAVAILABLE, "The database is locked by another program (%s): %s.", what, said);
+        return error_set(e, ERR_UNAVAILABLE, "The database is locked by another program: %s.", said);
     if ((code & 0xff) == SQLITE_CONSTRAINT)
-        return error_set(e, ERR_CONFLICT, "The database refuses this (%s): %s.", what, said);
+        return error_set(e, ERR_CONFLICT, "The database refuses this: %s.", said);
     if ((code & 0xff) == SQLITE_FULL)
         return error_set(e, ERR_UNAVAILABLE, "The disk is full: nothing was changed. Free space and try again.");
     return error_set(e, ERR_INTERNAL, "Database: %s: %s.", what, said);
@@ -46,6 +48,17 @@ static void sqlite_disconnect(struct driver_conn *c)
     free(c);
 }
 
+/* Whoever reads the file reads hashes, the audit, everyone's names: it is the owner's alone, from its first byte.
+ * SQLite gives its log and its index the same mode. */
+static int make_private(const char *path, struct error *e)
+{
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return error_errno(e, -errno, "Cannot open the database %s", path);
+    (void)close(fd);
+    return 0;
+}
+
 static int sqlite_connect(const struct store_options *o, bool writer, struct driver_conn **ret, struct error *e)
 {
     struct driver_conn *c = calloc(1, sizeof *c);
@@ -53,9 +66,14 @@ static int sqlite_connect(const struct store_options *o, bool writer, struct dri
         free(c);
         return error_set(e, ERR_INTERNAL, "No memory.");
     }
+    int r = writer ? make_private(o->path, e) : 0;
+    if (r < 0) {
+        sqlite_disconnect(c);
+        return r;
+    }
     int flags = SQLITE_OPEN_NOMUTEX | (writer ? SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE : SQLITE_OPEN_READONLY);
     if (sqlite3_open_v2(o->path, &c->db, flags, NULL) != SQLITE_OK) {
-        int r = error_set(e, ERR_INTERNAL, "Cannot open the database %s: %s.", o->path, sqlite3_errmsg(c->db));
+        r = error_set(e, ERR_INTERNAL, "Cannot open the database %s: %s.", o->path, sqlite3_errmsg(c->db));
         sqlite_disconnect(c);
         return r;
     }
@@ -64,7 +82,7 @@ static int sqlite_connect(const struct store_options *o, bool writer, struct dri
     const char *setup = writer ? "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;"
                                  "PRAGMA wal_autocheckpoint=1000; PRAGMA cache_size=-2048;"
                                : "PRAGMA query_only=ON; PRAGMA cache_size=-1024;";
-    int r = sqlite_run(c, setup, e);
+    r = sqlite_run(c, setup, e);
     if (r < 0) {
         error_prefix(e, "Cannot use %s as a database", o->path);
         sqlite_disconnect(c);
@@ -199,7 +217,10 @@ static int sqlite_copy_to(struct driver_conn *c, const char *path, struct error 
 {
     sqlite3 *copy = NULL;
     (void)unlink(path);
-    int r = sqlite3_open_v2(path, &copy, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, NULL);
+    int r = make_private(path, e);
+    if (r < 0)
+        return r;
+    r = sqlite3_open_v2(path, &copy, SQLITE_OPEN_READWRITE, NULL);
     sqlite3_backup *b = r == SQLITE_OK ? sqlite3_backup_init(copy, "main", c->db, "main") : NULL;
     r = b ? sqlite3_backup_step(b, -1) : SQLITE_ERROR;
     if (b)
@@ -207,9 +228,7 @@ static int sqlite_copy_to(struct driver_conn *c, const char *path, struct error 
     int result = r == SQLITE_DONE ? 0 : error_set(e, ERR_INTERNAL, "Cannot keep a copy at %s: %s.", path,
                                                   copy ? sqlite3_errmsg(copy) : "no memory");
     (void)sqlite3_close(copy);
-    if (result == 0)
-        (void)chmod(path, 0600);
-    else
+    if (result < 0)
         (void)unlink(path);
     return result;
 }

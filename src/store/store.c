@@ -10,7 +10,6 @@
 #include <time.h>
 
 #define STATEMENTS_MAX 64
-#define ACQUIRE_WAIT_S 10
 #define READERS_MAX 32
 
 struct statement {
@@ -78,6 +77,8 @@ static void fill_defaults(struct store *s, const struct store_options *o)
         s->options.wal_limit_bytes = (int64_t)64 << 20;
     if (!s->options.busy_timeout_ms)
         s->options.busy_timeout_ms = 5000;
+    if (!s->options.acquire_ms)
+        s->options.acquire_ms = 10000;
 }
 
 static int open_all(struct store *s, struct error *e)
@@ -92,6 +93,15 @@ static int open_all(struct store *s, struct error *e)
     return r;
 }
 
+static void cond_init(pthread_cond_t *c)
+{
+    pthread_condattr_t a;
+    (void)pthread_condattr_init(&a);
+    (void)pthread_condattr_setclock(&a, CLOCK_MONOTONIC);
+    (void)pthread_cond_init(c, &a);
+    (void)pthread_condattr_destroy(&a);
+}
+
 int store_open(const struct store_options *options, struct store **ret, struct error *e)
 {
     struct store *s = calloc(1, sizeof *s);
@@ -102,7 +112,7 @@ int store_open(const struct store_options *options, struct store **ret, struct e
     s->driver = &sqlite_driver;
     fill_defaults(s, options);
     (void)pthread_mutex_init(&s->lock, NULL);
-    (void)pthread_cond_init(&s->returned, NULL);
+    cond_init(&s->returned);
     int r = open_all(s, e);
     if (r < 0) {
         store_close(s);
@@ -149,8 +159,10 @@ static struct store_conn *wait_for_conn(struct store *s, enum store_use use)
 {
     struct timespec until;
     struct store_conn *c;
-    (void)clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += ACQUIRE_WAIT_S;
+    (void)clock_gettime(CLOCK_MONOTONIC, &until);
+    int64_t ns = until.tv_nsec + (int64_t)s->options.acquire_ms * 1000000;
+    until.tv_sec += ns / 1000000000;
+    until.tv_nsec = ns % 1000000000;
     (void)pthread_mutex_lock(&s->lock);
     while (!(c = free_conn(s, use)))
         if (pthread_cond_timedwait(&s->returned, &s->lock, &until) == ETIMEDOUT)
@@ -174,7 +186,8 @@ int store_acquire(struct store *s, enum store_use use, struct store_conn **ret, 
 {
     struct store_conn *c = wait_for_conn(s, use);
     if (!c)
-        return error_set(e, ERR_UNAVAILABLE, "The database is busy: no connection came free in %d s.", ACQUIRE_WAIT_S);
+        return error_set(e, ERR_UNAVAILABLE, "The database is busy: no %s connection came free in %u ms.", use == STORE_WRITE ? "writing" : "reading",
+                         s->options.acquire_ms);
     if (use == STORE_WRITE) {
         int r = s->driver->run(c->driver_conn, "BEGIN IMMEDIATE", e);
         if (r < 0) {

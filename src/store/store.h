@@ -17,6 +17,7 @@ struct store_options {
     unsigned readers;          /* pooled reading connections; 0: 4 */
     int64_t wal_limit_bytes;   /* the WAL is truncated above this; 0: 64 MiB */
     unsigned busy_timeout_ms;  /* waiting for another process' lock; 0: 5000 */
+    unsigned acquire_ms;       /* waiting for a free connection of the pool; 0: 10000 */
 };
 /* Opens, checks integrity, migrates (a copy is kept as PATH.before-<n>). Refuses a newer schema. */
 int store_open(const struct store_options *options, struct store **ret, struct error *e);
@@ -25,7 +26,7 @@ int store_schema_version(const struct store *s);
 const char *store_kind(const struct store *s); /* "sqlite" */
 
 enum store_use { STORE_READ, STORE_WRITE };
-/* Waits up to 10 s for a free connection, then ERR_UNAVAILABLE. A write connection is in a transaction
+/* Waits up to `acquire_ms` for a free connection, then ERR_UNAVAILABLE. A write connection is in a transaction
  * from acquire on: end it by store_commit; release without commit rolls back. */
 int store_acquire(struct store *s, enum store_use use, struct store_conn **ret, struct error *e);
 int store_commit(struct store_conn *c, struct error *e);
