@@ -227,6 +227,9 @@ static int authenticate(struct request *rq, struct reply *rp, struct error *e)
         rq->actor = (struct actor){ .role = ROLE_PUBLIC };
         str_copy(rq->actor.kind, sizeof rq->actor.kind, "anonymous");
     }
+    struct http_server *server = atomic_load(&rq->api->server);
+    if (server && r == 0 && rq->actor.role > ROLE_PUBLIC)
+        http_server_know_address(server, rq->x);
     /* Limited before the refusal is said, so that guessing credentials is limited as well. */
     int limited = h->rate_limit ? h->rate_limit(h->ctx, rq, &rq->actor, rp, e) : 0;
     if (limited == 0 && !pass) {
@@ -439,4 +442,10 @@ void api_bind(struct api *a, struct http_server_options *o)
     o->handle = handle;
     o->fail = fail;
     o->ctx = a;
+}
+
+void api_set_server(struct api *a, struct http_server *s)
+{
+    MAGIC_CHECK(a, API_MAGIC);
+    atomic_store(&a->server, s);
 }

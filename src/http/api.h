@@ -69,6 +69,9 @@ struct http_server_options;
 /* Requests by operation and status class, and how long they took, as Prometheus text. */
 void api_metrics(struct api *a, struct buf *out);
 void api_bind(struct api *a, struct http_server_options *o); /* sets on_head, handle, fail, ctx */
+/* After http_server_start: addresses of those who authenticate may use its reserved connections. */
+struct http_server;
+void api_set_server(struct api *a, struct http_server *s);
 
 /* Request. Texts and JSON are borrowed. */
 const char *request_id(const struct request *rq); /* X-Request-Id in or a new UUIDv7 */

@@ -43,6 +43,7 @@ struct api {
     struct compress_cache *compressed;
     api_fallback fallback;
     void *fallback_ctx;
+    struct http_server *_Atomic server; /* NULL: not told of it */
     struct static_site *site; /* NULL: no dashboard attached */
     char contract_etag[ETAG_SIZE];
 };

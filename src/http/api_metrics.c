@@ -40,7 +40,7 @@ static void put_requests(const struct operation *op, struct buf *out)
     for (unsigned i = 0; i < ARRAY_LEN(classes); i++) {
         unsigned long long n = atomic_load_explicit(&op->counts->by_class[i], memory_order_relaxed);
         if (n)
-            (void)buf_printf(out, "hbcloud_http_requests_total{operation=\"%s\",status=\"%s\"} %llu\n", op->id,
+            (void)buf_printf(out, "hbcloud_api_requests_total{operation=\"%s\",status=\"%s\"} %llu\n", op->id,
                              classes[i], n);
     }
 }
@@ -55,11 +55,11 @@ static void put_latency(const struct operation *op, struct buf *out)
         return;
     sum = 0;
     for (unsigned i = 0; i < LATENCY_BUCKETS; i++)
-        (void)buf_printf(out, "hbcloud_http_request_duration_seconds_bucket{operation=\"%s\",le=\"%s\"} %llu\n", op->id,
+        (void)buf_printf(out, "hbcloud_api_request_duration_seconds_bucket{operation=\"%s\",le=\"%s\"} %llu\n", op->id,
                          bounds[i].text, sum += n[i]);
-    (void)buf_printf(out, "hbcloud_http_request_duration_seconds_sum{operation=\"%s\"} %llu.%06llu\n", op->id,
+    (void)buf_printf(out, "hbcloud_api_request_duration_seconds_sum{operation=\"%s\"} %llu.%06llu\n", op->id,
                      total / 1000000, total % 1000000);
-    (void)buf_printf(out, "hbcloud_http_request_duration_seconds_count{operation=\"%s\"} %llu\n", op->id, sum);
+    (void)buf_printf(out, "hbcloud_api_request_duration_seconds_count{operation=\"%s\"} %llu\n", op->id, sum);
 }
 
 void api_metrics(struct api *a, struct buf *out)
@@ -67,12 +67,12 @@ void api_metrics(struct api *a, struct buf *out)
     size_t n = 0;
     MAGIC_CHECK(a, API_MAGIC);
     const struct operation *ops = contract_operations(a->contract, &n);
-    (void)buf_puts(out, "# HELP hbcloud_http_requests_total Requests by operation and class of status.\n"
-                        "# TYPE hbcloud_http_requests_total counter\n");
+    (void)buf_puts(out, "# HELP hbcloud_api_requests_total Requests by operation and class of status.\n"
+                        "# TYPE hbcloud_api_requests_total counter\n");
     for (size_t i = 0; i < n; i++)
         put_requests(&ops[i], out);
-    (void)buf_puts(out, "# HELP hbcloud_http_request_duration_seconds From the header block to the reply.\n"
-                        "# TYPE hbcloud_http_request_duration_seconds histogram\n");
+    (void)buf_puts(out, "# HELP hbcloud_api_request_duration_seconds From the header block to the reply.\n"
+                        "# TYPE hbcloud_api_request_duration_seconds histogram\n");
     for (size_t i = 0; i < n; i++)
         put_latency(&ops[i], out);
 }

@@ -450,8 +450,8 @@ static void counts_requests(void **state)
         assert_int_equal(ask("GET /v1/things", NULL, NULL), 200);
     assert_int_equal(ask("GET /v1/things?limit=0", NULL, NULL), 400);
     api_metrics(api, &text);
-    assert_non_null(strstr(buf_str(&text), "hbcloud_http_requests_total{operation=\"listThings\",status=\"2xx\"} 3\n"));
-    assert_non_null(strstr(buf_str(&text), "hbcloud_http_requests_total{operation=\"listThings\",status=\"4xx\"} 1\n"));
+    assert_non_null(strstr(buf_str(&text), "hbcloud_api_requests_total{operation=\"listThings\",status=\"2xx\"} 3\n"));
+    assert_non_null(strstr(buf_str(&text), "hbcloud_api_requests_total{operation=\"listThings\",status=\"4xx\"} 1\n"));
     assert_non_null(strstr(buf_str(&text), "seconds_bucket{operation=\"listThings\",le=\"+Inf\"} 4\n"));
     assert_null(strstr(buf_str(&text), "getThing"));
     buf_done(&text);

@@ -39,7 +39,10 @@ static int listen_on(struct error *e)
 {
     struct http_server_options o = { .listen = "127.0.0.1:0", .workers = 4 };
     api_bind(api, &o);
-    return http_server_start(&o, &server, e);
+    int r = http_server_start(&o, &server, e);
+    if (r == 0)
+        api_set_server(api, server);
+    return r;
 }
 
 static int start(void **state)
