@@ -7,17 +7,18 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#define FILE_LIMIT      (1024 * 1024)
-#define STATVFS_MS      1500 /* a round must end within 2 s */
-#define SENSORS_MAX     64
-#define CHIPS_MAX       32
-#define SECTOR_BYTES    512 /* diskstats counts in these, whatever the device's own size */
-#define DEVICES_MAX     256
-#define INTERFACES_MAX  256
+#define FILE_LIMIT (1024 * 1024)
+#define STATVFS_MS 1500 /* a round must end within 2 s */
+#define SENSORS_MAX 64
+#define CHIPS_MAX 32
+#define SECTOR_BYTES 512 /* diskstats counts in these, whatever the device's own size */
+#define DEVICES_MAX 256
+#define INTERFACES_MAX 256
 
 enum { CPU_USER, CPU_NICE, CPU_SYSTEM, CPU_IDLE, CPU_IOWAIT, CPU_IRQ, CPU_SOFTIRQ, CPU_STEAL, CPU_STATES };
-static const char *const CPU_NAME[CPU_STATES] = { "user",   "nice", "system",  "idle",
-                                                  "iowait", "irq",  "softirq", "steal" };
+static const char *const CPU_NAME[CPU_STATES] = {
+    "user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal"
+};
 
 struct host_metrics {
     char root[256];
@@ -91,8 +92,8 @@ static bool read_cpu(const struct host_metrics *h, double ret[CPU_STATES])
 {
     _cleanup_free_ char *text = read_below(h, "/proc/stat");
     double v[CPU_STATES] = { 0 };
-    if (!text || sscanf(text, "cpu %lf %lf %lf %lf %lf %lf %lf %lf", &v[0], &v[1], &v[2], &v[3], &v[4], &v[5], &v[6],
-                        &v[7]) < 4)
+    if (!text ||
+        sscanf(text, "cpu %lf %lf %lf %lf %lf %lf %lf %lf", &v[0], &v[1], &v[2], &v[3], &v[4], &v[5], &v[6], &v[7]) < 4)
         return false;
     memcpy(ret, v, sizeof v);
     return true;
@@ -283,10 +284,17 @@ static bool is_own_interface(const char *name)
 
 static void sample_interface(struct host_metrics *h, struct metric_batch *b, char *line)
 {
-    static const enum metric_kind KIND[] = { KIND_NET_RECEIVE_BYTES,   KIND_NET_RECEIVE_PACKETS, KIND_NET_RECEIVE_ERRORS,
-                                             KIND_NET_RECEIVE_DROPPED, KIND_COUNT,               KIND_COUNT,
-                                             KIND_COUNT,               KIND_COUNT,               KIND_NET_TRANSMIT_BYTES,
-                                             KIND_NET_TRANSMIT_PACKETS, KIND_NET_TRANSMIT_ERRORS,
+    static const enum metric_kind KIND[] = { KIND_NET_RECEIVE_BYTES,
+                                             KIND_NET_RECEIVE_PACKETS,
+                                             KIND_NET_RECEIVE_ERRORS,
+                                             KIND_NET_RECEIVE_DROPPED,
+                                             KIND_COUNT,
+                                             KIND_COUNT,
+                                             KIND_COUNT,
+                                             KIND_COUNT,
+                                             KIND_NET_TRANSMIT_BYTES,
+                                             KIND_NET_TRANSMIT_PACKETS,
+                                             KIND_NET_TRANSMIT_ERRORS,
                                              KIND_NET_TRANSMIT_DROPPED };
     char *colon = strrchr(line, ':');
     if (!colon)

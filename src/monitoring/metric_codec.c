@@ -6,19 +6,19 @@
 #include <string.h>
 #include <zstd.h>
 
-#define ZSTD_LEVEL          1
-#define CONSTANT_RAW        0xff
-#define EXACT_LIMIT         9007199254740992.0 /* 2^53: beyond it a double skips integers */
-#define TRY_VARINTS_OVER    1000               /* in long blocks zstd finds repeats in varints that tokens hide */
+#define ZSTD_LEVEL 1
+#define CONSTANT_RAW 0xff
+#define EXACT_LIMIT 9007199254740992.0 /* 2^53: beyond it a double skips integers */
+#define TRY_VARINTS_OVER 1000               /* in long blocks zstd finds repeats in varints that tokens hide */
 #define TOKEN_BYTES_PER_RES 9
 
 enum { /* first byte of packed integers */
-    INTS_ORDER = 0x03,
-    INTS_DIVISOR = 0x04,
-    INTS_ZSTD = 0x08,
-    INTS_VARINTS = 0x10,
-    INTS_ZERO = 0x20, /* all residuals are zero: nothing follows */
-    INTS_KNOWN = 0x3f,
+       INTS_ORDER = 0x03,
+       INTS_DIVISOR = 0x04,
+       INTS_ZSTD = 0x08,
+       INTS_VARINTS = 0x10,
+       INTS_ZERO = 0x20, /* all residuals are zero: nothing follows */
+       INTS_KNOWN = 0x3f,
 };
 enum { XOR_PLAIN = 0, XOR_ZSTD = 1 };
 

@@ -35,8 +35,14 @@ size_t metric_squeeze(struct metric_codec *c, const void *src, size_t n, void *d
 int metric_unsqueeze(struct metric_codec *c, const void *src, size_t len, void *dst, size_t n);
 
 /* What the packed forms are written with, shared with the log's frames. */
-static inline uint64_t zigzag(int64_t v) { return ((uint64_t)v << 1) ^ (uint64_t)(v >> 63); }
-static inline int64_t unzigzag(uint64_t z) { return (int64_t)((z >> 1) ^ (0 - (z & 1))); }
+static inline uint64_t zigzag(int64_t v)
+{
+    return ((uint64_t)v << 1) ^ (uint64_t)(v >> 63);
+}
+static inline int64_t unzigzag(uint64_t z)
+{
+    return (int64_t)((z >> 1) ^ (0 - (z & 1)));
+}
 static inline uint64_t double_bits(double v)
 {
     uint64_t bits;

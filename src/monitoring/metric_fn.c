@@ -6,7 +6,7 @@
 #include <math.h>
 
 static const char *const NAMES[] = {
-    [FN_AVG] = "avg", [FN_MIN] = "min",   [FN_MAX] = "max", [FN_SUM] = "sum",
+    [FN_AVG] = "avg",     [FN_MIN] = "min",   [FN_MAX] = "max", [FN_SUM] = "sum",
     [FN_COUNT] = "count", [FN_LAST] = "last", [FN_P95] = "p95", [FN_RATE] = "rate",
 };
 

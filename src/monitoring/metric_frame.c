@@ -32,16 +32,11 @@ static int64_t base_of(double before, unsigned scale)
     return double_to_scaled(before, scale, &k) ? k : 0;
 }
 
-static enum class classify(double v, double before, int64_t *ret_difference)
-{
-    for (unsigned class = CLASS_INTEGER; class < CLASS_RAW; class++) {
-        int64_t k;
-        if (!double_to_scaled(v, CLASS_SCALE[class], &k))
-            continue;
-        *ret_difference = k - base_of(before, CLASS_SCALE[class]);
-        return class;
-    }
-    return CLASS_RAW;
+static enum class classify(double v, double before, int64_t *ret_difference) {
+    for (unsigned class = CLASS_INTEGER; class < CLASS_RAW;
+         class ++){ int64_t k; if (!double_to_scaled(v, CLASS_SCALE[class], &k)) continue;
+                    *ret_difference = k - base_of(before, CLASS_SCALE[class]); return class; }
+return CLASS_RAW;
 }
 
 static void put_raw(uint8_t *dst, double v)

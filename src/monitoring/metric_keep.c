@@ -1,13 +1,12 @@
 #include "monitoring/metrics_internal.h"
 
-
 #include <stdio.h>
 #include <string.h>
 
 /* Forgetting and keeping tidy: entities that went, chunks of quiet senders, what is past retention. */
 
 #define QUIET_INTERVALS 12 /* a sender that missed so many has its chunk sealed */
-#define QUIET_MIN_MS    3600000
+#define QUIET_MIN_MS 3600000
 
 /* ---- forgetting ---- */
 
@@ -115,7 +114,8 @@ static int move_starts(struct metrics *m, struct store_conn *c, int64_t cutoff, 
     _cleanup_rows_ struct store_rows *rows = NULL;
     int r = store_query(c, e, &rows,
                         "SELECT s.id, MIN(b.first_at) FROM metric_series s JOIN metric_blocks b ON b.series_id = s.id"
-                        " WHERE s.first_at < $1 GROUP BY s.id", "i", cutoff);
+                        " WHERE s.first_at < $1 GROUP BY s.id",
+                        "i", cutoff);
     while (r >= 0 && (r = rows_next(rows, e)) == 1) {
         pthread_mutex_lock(&m->lock);
         struct series *s = registry_by_id(&m->registry, (uint64_t)rows_int(rows, 0));
@@ -126,7 +126,8 @@ static int move_starts(struct metrics *m, struct store_conn *c, int64_t cutoff, 
     if (r >= 0)
         r = store_exec(c, e,
                        "UPDATE metric_series SET first_at = COALESCE((SELECT MIN(b.first_at) FROM metric_blocks b"
-                       " WHERE b.series_id = metric_series.id), first_at) WHERE first_at < $1", "i", cutoff);
+                       " WHERE b.series_id = metric_series.id), first_at) WHERE first_at < $1",
+                       "i", cutoff);
     return r;
 }
 

@@ -91,9 +91,14 @@ void batch_add(struct metric_batch *b, const struct metric_entity *who, enum met
         return;
     }
     *s = (struct metric_sample){
-        .def = { .source = who->source, .type = "infrastructure", .category = KINDS[kind].category,
-                 .entity_id = who->id, .entity_type = who->type, .name = KINDS[kind].name,
-                 .unit = KINDS[kind].unit, .tags = tags },
+        .def = { .source = who->source,
+                 .type = "infrastructure",
+                 .category = KINDS[kind].category,
+                 .entity_id = who->id,
+                 .entity_type = who->type,
+                 .name = KINDS[kind].name,
+                 .unit = KINDS[kind].unit,
+                 .tags = tags },
         .value = value,
     };
     b->count++;

@@ -11,7 +11,8 @@ static int load_series(struct metrics *m, struct store_conn *c, struct error *e)
     _cleanup_rows_ struct store_rows *rows = NULL;
     int r = store_query(c, e, &rows,
                         "SELECT id, first_at, source, type, category, entity_id, entity_type, name, unit, tags"
-                        " FROM metric_series ORDER BY id", "");
+                        " FROM metric_series ORDER BY id",
+                        "");
     while (r >= 0 && (r = rows_next(rows, e)) == 1) {
         struct metric_def d = { rows_text(rows, 2), rows_text(rows, 3), rows_text(rows, 4), rows_text(rows, 5),
                                 rows_text(rows, 6), rows_text(rows, 7), rows_text(rows, 8), rows_text(rows, 9) };
@@ -52,7 +53,8 @@ static int load_groups(struct metrics *m, struct store_conn *c, struct error *e)
     int r = store_query(c, e, &rows,
                         "SELECT g.id, g.name, g.interval_ms, MAX(t.last_at) FROM metric_groups g"
                         " LEFT JOIN metric_times t ON t.group_id = g.id GROUP BY g.id, g.name, g.interval_ms"
-                        " ORDER BY g.id", "");
+                        " ORDER BY g.id",
+                        "");
     while (r >= 0 && (r = rows_next(rows, e)) == 1) {
         struct group *g;
         if (metric_group_add(m, (uint64_t)rows_int(rows, 0), rows_text(rows, 1), rows_int(rows, 2), &g, e) < 0)

@@ -6,10 +6,10 @@
 /* Merging: the small chunks of a group's finished day become one, with fewer, longer blocks and 5-minute sums
  * beside them. A day with more times than MERGE_MAX keeps several chunks. */
 
-#define DAY_MS     ((int64_t)24 * 3600 * 1000)
-#define MERGE_MAX  5760                 /* times of one merged chunk: a day at 15 s */
-#define PARTS_MAX  64                   /* chunks looked at in one merge */
-#define SUM_MS     300000
+#define DAY_MS ((int64_t)24 * 3600 * 1000)
+#define MERGE_MAX 5760                 /* times of one merged chunk: a day at 15 s */
+#define PARTS_MAX 64                   /* chunks looked at in one merge */
+#define SUM_MS 300000
 
 struct part {
     uint64_t id;
@@ -52,8 +52,8 @@ static int find_parts(struct merge *g, int64_t until, int64_t after_ms, int64_t 
             g->part_count = total = 0;
             day = first / DAY_MS;
         }
-        g->parts[g->part_count++] = (struct part){ (uint64_t)rows_int(rows, 0), count, total, first,
-                                                      rows_int(rows, 2) };
+        g->parts[g->part_count++] =
+            (struct part){ (uint64_t)rows_int(rows, 0), count, total, first, rows_int(rows, 2) };
         total += count;
         end_ms = rows_int(rows, 2);
         *ret_seen_ms = first;
@@ -69,15 +69,16 @@ static int read_times(struct merge *g, struct error *e)
     for (size_t i = 0; i < g->part_count; i++) {
         _cleanup_rows_ struct store_rows *rows = NULL;
         size_t len;
-        int r = store_query(g->c, e, &rows, "SELECT bytes FROM metric_times WHERE id = $1", "i",
-                            (int64_t)g->parts[i].id);
+        int r =
+            store_query(g->c, e, &rows, "SELECT bytes FROM metric_times WHERE id = $1", "i", (int64_t)g->parts[i].id);
         if (r >= 0)
             r = rows_next(rows, e);
         if (r < 0)
             return r;
         const void *bytes = r ? rows_blob(rows, 0, &len) : NULL;
         if (!bytes || metric_decode_integers(g->m->write_codec, bytes, len, g->times + g->count, g->parts[i].count) < 0)
-            return error_set(e, ERR_INTERNAL, "Row %llu of metric_times is broken.", (unsigned long long)g->parts[i].id);
+            return error_set(e, ERR_INTERNAL, "Row %llu of metric_times is broken.",
+                             (unsigned long long)g->parts[i].id);
         g->count += g->parts[i].count;
     }
     return 0;

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #define DEFAULT_MAX_SERIES 500
-#define HEAD_ORDER         UINT64_MAX /* what is in the head came after all blocks */
+#define HEAD_ORDER UINT64_MAX /* what is in the head came after all blocks */
 
 /* ---- which series ---- */
 
@@ -50,8 +50,8 @@ static bool keep_latest(struct metric_latest_list *l, size_t limit, const struct
             return false;
         l->items = more;
     }
-    l->items[l->count++] = (struct metric_latest){ s->id, metric_labels_ref(s->labels), s->last_ms, s->first_ms,
-                                                   s->interval_ms, s->last };
+    l->items[l->count++] =
+        (struct metric_latest){ s->id, metric_labels_ref(s->labels), s->last_ms, s->first_ms, s->interval_ms, s->last };
     return true;
 }
 
@@ -232,8 +232,8 @@ static int choose(struct run *r, struct error *e)
     size_t points = r->windows.count * matching;
     if (matching <= limit && points <= METRIC_POINTS_TOTAL_MAX)
         return 0;
-    int code = error_set(e, ERR_VALIDATION, "%zu series match, %zu points in all: too many for one query.", matching,
-                         points);
+    int code =
+        error_set(e, ERR_VALIDATION, "%zu series match, %zu points in all: too many for one query.", matching, points);
     if (matching > limit)
         error_detail(e, "/name", "matches %zu series, at most %zu can be asked at once; name an entity or tags",
                      matching, limit);
@@ -275,7 +275,8 @@ static struct times *times_slot(struct run *r, uint64_t id, bool *ret_known)
 static int read_times(struct run *r, struct times *t, struct error *e)
 {
     _cleanup_rows_ struct store_rows *rows = NULL;
-    int got = store_query(r->conn, e, &rows, "SELECT count, bytes FROM metric_times WHERE id = $1", "i", (int64_t)t->id);
+    int got =
+        store_query(r->conn, e, &rows, "SELECT count, bytes FROM metric_times WHERE id = $1", "i", (int64_t)t->id);
     if (got >= 0)
         got = rows_next(rows, e);
     if (got < 0)

@@ -7,10 +7,10 @@
 #include <errno.h>
 #include <stdatomic.h>
 
-#define DEF_TEXTS       8
-#define FIRST_BUCKETS   256
-#define DEF_POINTERS(d) { &(d)->source, &(d)->type, &(d)->category, &(d)->entity_id, \
-                          &(d)->entity_type, &(d)->name, &(d)->unit, &(d)->tags }
+#define DEF_TEXTS 8
+#define FIRST_BUCKETS 256
+#define DEF_POINTERS(d) \
+    { &(d)->source, &(d)->type, &(d)->category, &(d)->entity_id, &(d)->entity_type, &(d)->name, &(d)->unit, &(d)->tags }
 
 struct metric_labels *metric_labels_new(const struct metric_def *def, uint64_t hash)
 {
@@ -61,20 +61,19 @@ uint64_t metric_def_hash(const struct metric_def *def)
 bool metric_def_equal(const struct metric_def *a, const struct metric_def *b)
 {
     /* The texts most likely to differ first. */
-    return strcmp(a->name, b->name) == 0 && strcmp(a->tags, b->tags) == 0 &&
-           strcmp(a->entity_id, b->entity_id) == 0 && strcmp(a->source, b->source) == 0 &&
-           strcmp(a->entity_type, b->entity_type) == 0 && strcmp(a->type, b->type) == 0 &&
-           strcmp(a->category, b->category) == 0 && strcmp(a->unit, b->unit) == 0;
+    return strcmp(a->name, b->name) == 0 && strcmp(a->tags, b->tags) == 0 && strcmp(a->entity_id, b->entity_id) == 0 &&
+           strcmp(a->source, b->source) == 0 && strcmp(a->entity_type, b->entity_type) == 0 &&
+           strcmp(a->type, b->type) == 0 && strcmp(a->category, b->category) == 0 && strcmp(a->unit, b->unit) == 0;
 }
 
 /* The contract's enumerations; monitoring_metrics checks them, too. */
 static const char *const SOURCES[] = { "datadog", "newrelic", "sentry",  "consul",     "portainer", "caddy", "docker",
                                        "host",    "agent",    "hbcloud", "prometheus", "otlp",      NULL };
 static const char *const TYPES[] = { "infrastructure", "application", "business", "security", NULL };
-static const char *const CATEGORIES[] = { "cpu",        "memory",   "disk",        "network",     "response_time",
-                                          "error_rate", "throughput", "load",      "swap",        "pressure",
-                                          "filesystem", "io",       "descriptors", "temperature", "restarts",
-                                          "uptime",     "other",    NULL };
+static const char *const CATEGORIES[] = { "cpu",        "memory",     "disk",        "network",     "response_time",
+                                          "error_rate", "throughput", "load",        "swap",        "pressure",
+                                          "filesystem", "io",         "descriptors", "temperature", "restarts",
+                                          "uptime",     "other",      NULL };
 static const char *const ENTITY_TYPES[] = { "node", "service", "container", "endpoint", NULL };
 
 static bool among(const char *text, const char *const *words)
@@ -104,7 +103,8 @@ int metric_def_check(const struct metric_def *def, struct error *e)
         if (!rules[i].text || !rules[i].text[0])
             return error_set(e, ERR_VALIDATION, "A series needs its %s.", rules[i].what);
         if (strnlen(rules[i].text, rules[i].limit + 1) > rules[i].limit)
-            return error_set(e, ERR_VALIDATION, "A series' %s is longer than %zu bytes.", rules[i].what, rules[i].limit);
+            return error_set(e, ERR_VALIDATION, "A series' %s is longer than %zu bytes.", rules[i].what,
+                             rules[i].limit);
         if (rules[i].words && !among(rules[i].text, rules[i].words))
             return error_set(e, ERR_VALIDATION, "A series' %s cannot be \"%s\".", rules[i].what, rules[i].text);
     }

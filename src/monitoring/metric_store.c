@@ -79,13 +79,14 @@ static int store_latest(struct store_conn *c, const struct series *s, struct buf
     if (!buf_ok(data) || !buf_ok(dimensions))
         return error_set(e, ERR_INTERNAL, "No memory for a latest value.");
     const struct metric_def *d = &s->labels->def;
-    return store_exec(c, e,
-                      "INSERT INTO monitoring_metrics (id, source, type, entity_id, entity_type, metric_data, dimensions,"
-                      " correlation, timestamp) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (id) DO UPDATE"
-                      " SET metric_data = excluded.metric_data, dimensions = excluded.dimensions,"
-                      " timestamp = excluded.timestamp",
-                      "tttttttti", id, d->source, d->type, d->entity_id, d->entity_type, buf_str(data),
-                      buf_str(dimensions), "{\"relatedMetrics\":[]}", s->last_ms);
+    return store_exec(
+        c, e,
+        "INSERT INTO monitoring_metrics (id, source, type, entity_id, entity_type, metric_data, dimensions,"
+        " correlation, timestamp) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (id) DO UPDATE"
+        " SET metric_data = excluded.metric_data, dimensions = excluded.dimensions,"
+        " timestamp = excluded.timestamp",
+        "tttttttti", id, d->source, d->type, d->entity_id, d->entity_type, buf_str(data), buf_str(dimensions),
+        "{\"relatedMetrics\":[]}", s->last_ms);
 }
 
 int metric_store_latest(struct metrics *m, struct store_conn *c, struct error *e)

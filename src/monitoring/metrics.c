@@ -7,11 +7,11 @@
 
 #include <errno.h>
 
-#define DEFAULT_MAX_SERIES   100000
-#define DEFAULT_HEAD_BYTES   ((size_t)256 << 20)
-#define DEFAULT_LATEST_MS    60000
+#define DEFAULT_MAX_SERIES 100000
+#define DEFAULT_HEAD_BYTES ((size_t)256 << 20)
+#define DEFAULT_LATEST_MS 60000
 #define DEFAULT_RETENTION_MS ((int64_t)90 * 24 * 3600 * 1000)
-#define SIZE_EVERY           64 /* commits between looks at the head's size */
+#define SIZE_EVERY 64 /* commits between looks at the head's size */
 
 /* ---- open, close ---- */
 
@@ -62,7 +62,8 @@ int metrics_open(const struct metrics_options *o, struct metrics **ret, struct e
     pthread_mutex_init(&m->lock, NULL);
     m->write_codec = metric_codec_new();
     m->head_codec = metric_codec_new();
-    int r = m->write_codec && m->head_codec ? metric_load(m, e) : error_set(e, ERR_INTERNAL, "No memory for the codec.");
+    int r =
+        m->write_codec && m->head_codec ? metric_load(m, e) : error_set(e, ERR_INTERNAL, "No memory for the codec.");
     if (r == 0)
         r = seal_damaged(m, e);
     if (r < 0) {

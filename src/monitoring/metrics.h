@@ -13,7 +13,7 @@
 #include "store/store.h"
 
 #define METRIC_CHUNK_TICKS 480 /* times in a group's open chunk, so samples in a first block */
-#define METRIC_LATE_TICKS  8
+#define METRIC_LATE_TICKS 8
 
 struct metrics;
 struct metrics_options {
@@ -83,7 +83,7 @@ struct metric_query {
     enum metric_fn fn;
     size_t max_series; /* 0: 500 */
 };
-#define METRIC_POINTS_MAX       11000
+#define METRIC_POINTS_MAX 11000
 #define METRIC_POINTS_TOTAL_MAX 1000000
 struct metric_points {
     uint64_t id;
@@ -109,7 +109,8 @@ int metrics_housekeep(struct metrics *m, int64_t now_ms, struct error *e);
 int metrics_seal(struct metrics *m, struct error *e);
 
 struct metrics_stats {
-    uint64_t samples, commits, duplicates, late, refused_series, unknown_ids, sealed_blocks, early_seals, failed_commits;
+    uint64_t samples, commits, duplicates, late, refused_series, unknown_ids, sealed_blocks, early_seals,
+        failed_commits;
     size_t series, groups, head_bytes;
 };
 void metrics_get_stats(struct metrics *m, struct metrics_stats *ret);

@@ -43,8 +43,8 @@ int metric_store_forget_frames_from(struct store_conn *c, uint64_t id, struct er
 int metric_store_latest(struct metrics *m, struct store_conn *c, struct error *e);
 void metric_latest_written(struct metrics *m);
 /* Blocks and times of a group's chunk in, its frames out. */
-int metric_store_chunk(struct metrics *m, struct store_conn *c, struct group *g, uint64_t times_id, uint64_t *ret_blocks,
-                       struct error *e);
+int metric_store_chunk(struct metrics *m, struct store_conn *c, struct group *g, uint64_t times_id,
+                       uint64_t *ret_blocks, struct error *e);
 
 /* Frames of a group that stand for nothing any more, in a transaction of its own. */
 int metric_drop_frames(struct metrics *m, struct group *g, struct error *e);

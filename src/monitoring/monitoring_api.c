@@ -7,17 +7,20 @@
 #include <math.h>
 #include <stdio.h>
 
-#define SOURCES_MAX     16
-#define TAGS_MAX        16
-#define PAGE_DEFAULT    100
-#define HOUR_MS         3600000
-#define POINTS_WANTED   300 /* when no step is asked for */
+#define SOURCES_MAX 16
+#define TAGS_MAX 16
+#define PAGE_DEFAULT 100
+#define HOUR_MS 3600000
+#define POINTS_WANTED 300 /* when no step is asked for */
 
 static const struct {
     const char *name;
     int64_t ms;
 } TIME_RANGES[] = {
-    { "1h", HOUR_MS }, { "24h", 24 * (int64_t)HOUR_MS }, { "7d", 168 * (int64_t)HOUR_MS }, { "30d", 720 * (int64_t)HOUR_MS },
+    { "1h", HOUR_MS },
+    { "24h", 24 * (int64_t)HOUR_MS },
+    { "7d", 168 * (int64_t)HOUR_MS },
+    { "30d", 720 * (int64_t)HOUR_MS },
 };
 
 /* ---- pages ---- */
@@ -155,9 +158,11 @@ static int list_metrics(void *room, struct request *rq, struct reply *rp, struct
 {
     const char *sources[SOURCES_MAX];
     int64_t now = clock_now_ms();
-    struct metric_filter f = { .sources = sources, .n_sources = read_sources(rq, sources),
+    struct metric_filter f = { .sources = sources,
+                               .n_sources = read_sources(rq, sources),
                                .entity_id = request_str(rq, "entity_id"),
-                               .entity_type = request_str(rq, "entity_type"), .name = request_str(rq, "name"),
+                               .entity_type = request_str(rq, "entity_type"),
+                               .name = request_str(rq, "name"),
                                .category = request_str(rq, "category"),
                                .seen_since_ms = now - range_ms(request_str(rq, "time_range")) };
     int r = read_cursor(rq, &f.after_id, e);
@@ -360,7 +365,8 @@ static void write_result(struct jw *w, const struct metric_query *q, const struc
 static int query_metrics(void *room, struct request *rq, struct reply *rp, struct error *e)
 {
     struct metric_pair tags[TAGS_MAX];
-    struct metric_query q = { .filter = { .name = request_str(rq, "name"), .entity_id = request_str(rq, "entity_id") } };
+    struct metric_query q = { .filter = { .name = request_str(rq, "name"),
+                                          .entity_id = request_str(rq, "entity_id") } };
     const char *fn = request_str(rq, "fn");
     _cleanup_buf_ struct buf storage;
     buf_init(&storage, 16384);

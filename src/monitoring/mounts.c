@@ -16,17 +16,28 @@ enum class { LOCAL, REMOTE_CLASS, CLASS_COUNT };
 
 /* Nothing of the host's storage is in these; images are always full and read-only. */
 static const char *const PSEUDO[] = {
-    "autofs",    "binfmt_misc", "bpf",      "cgroup",     "cgroup2",       "configfs",   "debugfs",     "devpts",
-    "devtmpfs",  "efivarfs",    "erofs",    "fusectl",    "hugetlbfs",     "iso9660",    "mqueue",      "nsfs",
-    "proc",      "pstore",      "ramfs",    "rpc_pipefs", "securityfs",    "selinuxfs",  "squashfs",    "sysfs",
-    "tracefs",   "udf",         "fuse.lxcfs", "fuse.gvfsd-fuse", "fuse.portal", "fuse.snapfuse", "nfsd",
+    "autofs",   "binfmt_misc", "bpf",        "cgroup",          "cgroup2",     "configfs",      "debugfs",  "devpts",
+    "devtmpfs", "efivarfs",    "erofs",      "fusectl",         "hugetlbfs",   "iso9660",       "mqueue",   "nsfs",
+    "proc",     "pstore",      "ramfs",      "rpc_pipefs",      "securityfs",  "selinuxfs",     "squashfs", "sysfs",
+    "tracefs",  "udf",         "fuse.lxcfs", "fuse.gvfsd-fuse", "fuse.portal", "fuse.snapfuse", "nfsd",
 };
-static const char *const REMOTE[] = { "nfs", "nfs4", "cifs", "smb3", "9p", "ceph", "afs", "glusterfs", "lustre", "virtiofs" };
+static const char *const REMOTE[] = { "nfs",  "nfs4", "cifs",      "smb3",   "9p",
+                                      "ceph", "afs",  "glusterfs", "lustre", "virtiofs" };
 /* Mounts of other programs' containers, and small technical tmpfs. */
-static const char *const HIDDEN_BELOW[] = { "/proc/", "/sys/", "/run/user/", "/run/credentials/", "/run/netns/",
-                                            "/var/lib/docker/", "/var/lib/containers/", "/var/lib/containerd/",
-                                            "/run/containerd/", "/run/docker/", "/run/containers/",
-                                            "/var/lib/kubelet/", "/var/lib/lxc/", "/snap/" };
+static const char *const HIDDEN_BELOW[] = { "/proc/",
+                                            "/sys/",
+                                            "/run/user/",
+                                            "/run/credentials/",
+                                            "/run/netns/",
+                                            "/var/lib/docker/",
+                                            "/var/lib/containers/",
+                                            "/var/lib/containerd/",
+                                            "/run/containerd/",
+                                            "/run/docker/",
+                                            "/run/containers/",
+                                            "/var/lib/kubelet/",
+                                            "/var/lib/lxc/",
+                                            "/snap/" };
 
 /* Single files that container engines bind into each container, from a filesystem that is not the container's. */
 static const char *const BOUND_FILES[] = { "/etc/hostname", "/etc/hosts", "/etc/resolv.conf", "/run/.containerenv" };
@@ -115,8 +126,11 @@ static bool better(const struct line *l, const struct mount *than)
 
 static bool fill(struct mount *m, const struct line *l)
 {
-    struct mount made = { .path = strdup(l->path), .device = strdup(l->device), .fstype = strdup(l->fstype),
-                          .whole = is_whole(l), .remote = is_remote(l->fstype) };
+    struct mount made = { .path = strdup(l->path),
+                          .device = strdup(l->device),
+                          .fstype = strdup(l->fstype),
+                          .whole = is_whole(l),
+                          .remote = is_remote(l->fstype) };
     str_copy(made.identity, sizeof made.identity, l->identity);
     if (!made.path || !made.device || !made.fstype) {
         mounts_done(&made, 1);
@@ -318,7 +332,7 @@ void mounts_probe_free(struct mounts_probe *p)
 {
     if (!p)
         return;
-    for (unsigned class = LOCAL; class < CLASS_COUNT; class++)
+    for (unsigned class = LOCAL; class < CLASS_COUNT; class ++)
         for (size_t i = 0; i < STUCK_MAX; i++)
             if (p->stuck[class][i])
                 round_unref(p->stuck[class][i]);

@@ -11,10 +11,10 @@
 #include <string.h>
 #include <time.h>
 
-#define SAMPLER_MAGIC    0x73616d70u
+#define SAMPLER_MAGIC 0x73616d70u
 #define DEFAULT_INTERVAL 10000
-#define HOUSEKEEP_MS     600000
-#define ON_TIME_PERCENT  10 /* of the interval: a round that begins so late still counts as on time */
+#define HOUSEKEEP_MS 600000
+#define ON_TIME_PERCENT 10 /* of the interval: a round that begins so late still counts as on time */
 
 struct sampler {
     uint32_t magic;
@@ -82,8 +82,8 @@ static void tell_entity(struct sampler *s, const struct metric_batch *b, size_t 
     jw_end(&w);
     jw_end(&w);
     if (buf_ok(&out))
-        events_publish(s->o.events, "metric.sampled", b->samples[from].def.entity_type,
-                       b->samples[from].def.entity_id, out.data, out.len);
+        events_publish(s->o.events, "metric.sampled", b->samples[from].def.entity_type, b->samples[from].def.entity_id,
+                       out.data, out.len);
 }
 
 static void tell(struct sampler *s, const struct metric_batch *b, int64_t at_ms)

@@ -128,8 +128,9 @@ static void read_addresses(struct host_facts *f)
     static const struct {
         enum reach reach;
         int family;
-    } ORDER[] = { { REACH_GLOBAL, AF_INET }, { REACH_GLOBAL, AF_INET6 }, { REACH_PRIVATE, AF_INET },
-                  { REACH_PRIVATE, AF_INET6 } };
+    } ORDER[] = {
+        { REACH_GLOBAL, AF_INET }, { REACH_GLOBAL, AF_INET6 }, { REACH_PRIVATE, AF_INET }, { REACH_PRIVATE, AF_INET6 }
+    };
     struct ifaddrs *list;
     if (getifaddrs(&list) < 0)
         return;

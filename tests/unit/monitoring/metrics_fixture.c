@@ -59,8 +59,14 @@ int fixture_teardown(void **state)
 
 struct metric_def fixture_def(const char *name, const char *entity, const char *tags)
 {
-    return (struct metric_def){ .source = "host", .type = "infrastructure", .category = "cpu", .entity_id = entity,
-                                .entity_type = "node", .name = name, .unit = "percent", .tags = tags };
+    return (struct metric_def){ .source = "host",
+                                .type = "infrastructure",
+                                .category = "cpu",
+                                .entity_id = entity,
+                                .entity_type = "node",
+                                .name = name,
+                                .unit = "percent",
+                                .tags = tags };
 }
 
 void fixture_put(struct fixture *f, const char *name, int64_t at_ms, double value)

@@ -52,8 +52,8 @@ static void record(const char *path, const char *text)
 
 static struct host_metrics *new_host(int (*fn)(const char *, struct statvfs *, bool *), unsigned ms)
 {
-    struct host_metrics *h = host_metrics_new(
-        &(struct host_metrics_options){ .root = root, .source = "host", .node_id = "n1", .statvfs = fn, .statvfs_ms = ms });
+    struct host_metrics *h = host_metrics_new(&(struct host_metrics_options){
+        .root = root, .source = "host", .node_id = "n1", .statvfs = fn, .statvfs_ms = ms });
     assert_non_null(h);
     return h;
 }
@@ -75,11 +75,11 @@ static unsigned count_of(const struct metric_batch *b, const char *prefix)
     return n;
 }
 
-#define assert_value(b, name, tags, want)                                                          \
-    do {                                                                                           \
-        double got_ = value_of(b, name, tags);                                                     \
-        if (!(fabs(got_ - (want)) < 1e-9))                                                         \
-            fail_msg("%s%s is %.12g, not %.12g", name, tags, got_, (double)(want));                \
+#define assert_value(b, name, tags, want)                                           \
+    do {                                                                            \
+        double got_ = value_of(b, name, tags);                                      \
+        if (!(fabs(got_ - (want)) < 1e-9))                                          \
+            fail_msg("%s%s is %.12g, not %.12g", name, tags, got_, (double)(want)); \
     } while (0)
 #define assert_absent(b, name, tags) assert_true(isnan(value_of(b, name, tags)))
 
@@ -111,8 +111,9 @@ static void memory_load_and_uptime_are_read(void **state)
 {
     struct host_metrics *h = new_host(NULL, 0);
     _cleanup_batch_ struct metric_batch b = { 0 }, old = { 0 };
-    record("/proc/meminfo", "MemTotal:       8000 kB\nMemFree:         500 kB\nMemAvailable:   2000 kB\nBuffers: 100 kB\n"
-                            "Cached:         1000 kB\nSwapTotal:      4000 kB\nSwapFree:       3000 kB\nSReclaimable: 50 kB\n");
+    record("/proc/meminfo",
+           "MemTotal:       8000 kB\nMemFree:         500 kB\nMemAvailable:   2000 kB\nBuffers: 100 kB\n"
+           "Cached:         1000 kB\nSwapTotal:      4000 kB\nSwapFree:       3000 kB\nSReclaimable: 50 kB\n");
     record("/proc/loadavg", "0.52 1.10 2.25 3/1024 4711\n");
     record("/proc/uptime", "350735.47 234388.90\n");
     record("/proc/sys/fs/file-nr", "2112\t12\t9223372\n");
@@ -128,7 +129,8 @@ static void memory_load_and_uptime_are_read(void **state)
     assert_value(&b, "uptime.seconds", "{}", 350735.47);
     assert_value(&b, "descriptors.used", "{}", 2100);
     assert_value(&b, "descriptors.limit", "{}", 9223372);
-    record("/proc/meminfo", "MemTotal: 8000 kB\nMemFree: 500 kB\nBuffers: 100 kB\nCached: 1000 kB\nSReclaimable: 50 kB\n");
+    record("/proc/meminfo",
+           "MemTotal: 8000 kB\nMemFree: 500 kB\nBuffers: 100 kB\nCached: 1000 kB\nSReclaimable: 50 kB\n");
     host_metrics_sample(h, &old);
     assert_value(&old, "memory.available.bytes", "{}", 1650 * 1024);
     assert_absent(&old, "swap.used.bytes", "{}");
@@ -142,7 +144,8 @@ static void what_the_host_lacks_is_left_out(void **state)
     host_metrics_sample(h, &none);
     assert_int_equal(none.count, 0);
     assert_false(none.failed);
-    record("/proc/pressure/cpu", "some avg10=1.53 avg60=0.87 avg300=0.20 total=1165\nfull avg10=0.00 avg60=0.00 avg300=0.00 total=0\n");
+    record("/proc/pressure/cpu",
+           "some avg10=1.53 avg60=0.87 avg300=0.20 total=1165\nfull avg10=0.00 avg60=0.00 avg300=0.00 total=0\n");
     host_metrics_sample(h, &some);
     assert_value(&some, "pressure.cpu.some.percent", "{}", 1.53);
     assert_int_equal(some.count, 1);
@@ -153,19 +156,19 @@ static void whole_disks_and_own_interfaces_are_counted(void **state)
 {
     struct host_metrics *h = new_host(NULL, 0);
     _cleanup_batch_ struct metric_batch b = { 0 };
-    record("/proc/diskstats",
-           "   7       0 loop0 100 0 200 0 0 0 0 0 0 0 0\n"
-           " 259       0 nvme0n1 1000 5 20000 40 300 6 4000 70 0 80 90 1 2 3 4 5 6\n"
-           " 259       1 nvme0n1p1 900 5 19000 40 300 6 4000 70 0 80 90\n"
-           "   8       0 sda 0 0 0 0 0 0 0 0 0 0 0\n");
+    record("/proc/diskstats", "   7       0 loop0 100 0 200 0 0 0 0 0 0 0 0\n"
+                              " 259       0 nvme0n1 1000 5 20000 40 300 6 4000 70 0 80 90 1 2 3 4 5 6\n"
+                              " 259       1 nvme0n1p1 900 5 19000 40 300 6 4000 70 0 80 90\n"
+                              "   8       0 sda 0 0 0 0 0 0 0 0 0 0 0\n");
     record("/sys/block/nvme0n1/size", "1");
     record("/sys/block/sda/size", "1");
     record("/sys/block/loop0/size", "1");
-    record("/proc/net/dev", "Inter-|   Receive                                                |  Transmit\n"
-                            " face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets errs drop\n"
-                            "    lo: 1 1 0 0 0 0 0 0 1 1 0 0 0 0 0 0\n"
-                            "  eth0:9007199254740993 10 2 3 0 0 0 0 2000 20 4 5 0 0 0 0\n"
-                            "veth12@if: 5 5 0 0 0 0 0 0 5 5 0 0 0 0 0 0\n");
+    record("/proc/net/dev",
+           "Inter-|   Receive                                                |  Transmit\n"
+           " face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets errs drop\n"
+           "    lo: 1 1 0 0 0 0 0 0 1 1 0 0 0 0 0 0\n"
+           "  eth0:9007199254740993 10 2 3 0 0 0 0 2000 20 4 5 0 0 0 0\n"
+           "veth12@if: 5 5 0 0 0 0 0 0 5 5 0 0 0 0 0 0\n");
     host_metrics_sample(h, &b);
     assert_int_equal(count_of(&b, "disk."), 4);
     assert_value(&b, "disk.read.bytes", "{\"device\":\"nvme0n1\"}", 20000 * 512);
@@ -209,25 +212,24 @@ static void sensors_have_names_of_their_own(void **state)
 
 /* A containerised hub on a ZFS host: overlay root, single files bound into it, technical and real filesystems,
  * both versions of cgroups, a share, other containers' layers. */
-static const char MOUNTINFO[] =
-    "1 0 0:50 / / rw,relatime - overlay overlay rw,lowerdir=/l,upperdir=/u\n"
-    "2 1 0:51 / /proc rw - proc proc rw\n"
-    "3 1 0:52 / /dev rw - tmpfs tmpfs rw,size=65536k\n"
-    "4 1 0:53 / /sys ro - sysfs sysfs ro\n"
-    "5 4 0:54 / /sys/fs/cgroup ro - tmpfs cgroup rw\n"
-    "6 5 0:55 / /sys/fs/cgroup/memory ro - cgroup memory rw,memory\n"
-    "7 4 0:56 / /sys/fs/cgroup/unified ro - cgroup2 cgroup rw\n"
-    "8 1 0:26 /containers/ab/hostname /etc/hostname rw - zfs rpool/ROOT rw\n"
-    "9 1 0:26 /containers/ab/hosts /etc/hosts rw - zfs rpool/ROOT rw\n"
-    "17 1 0:26 /root/config.yaml /app/config.yaml rw - zfs rpool/ROOT rw\n"
-    "10 1 0:27 / /srv/data rw shared:1 master:2 - zfs tank/data rw,xattr\n"
-    "11 1 0:27 /photos /home/me/my\\040photos rw - zfs tank/data rw\n"
-    "12 1 0:60 / /tmp rw - tmpfs tmpfs rw\n"
-    "13 1 0:61 / /mnt/nas rw - nfs4 nas:/export rw\n"
-    "14 1 0:62 / /var/lib/docker/overlay2/x/merged rw - overlay overlay rw\n"
-    "15 1 7:1 / /snap/core/1 ro - squashfs /dev/loop1 ro\n"
-    "16 1 8:17 /@ / rw - btrfs /dev/sdb1 rw\n"
-    "not a line\n";
+static const char MOUNTINFO[] = "1 0 0:50 / / rw,relatime - overlay overlay rw,lowerdir=/l,upperdir=/u\n"
+                                "2 1 0:51 / /proc rw - proc proc rw\n"
+                                "3 1 0:52 / /dev rw - tmpfs tmpfs rw,size=65536k\n"
+                                "4 1 0:53 / /sys ro - sysfs sysfs ro\n"
+                                "5 4 0:54 / /sys/fs/cgroup ro - tmpfs cgroup rw\n"
+                                "6 5 0:55 / /sys/fs/cgroup/memory ro - cgroup memory rw,memory\n"
+                                "7 4 0:56 / /sys/fs/cgroup/unified ro - cgroup2 cgroup rw\n"
+                                "8 1 0:26 /containers/ab/hostname /etc/hostname rw - zfs rpool/ROOT rw\n"
+                                "9 1 0:26 /containers/ab/hosts /etc/hosts rw - zfs rpool/ROOT rw\n"
+                                "17 1 0:26 /root/config.yaml /app/config.yaml rw - zfs rpool/ROOT rw\n"
+                                "10 1 0:27 / /srv/data rw shared:1 master:2 - zfs tank/data rw,xattr\n"
+                                "11 1 0:27 /photos /home/me/my\\040photos rw - zfs tank/data rw\n"
+                                "12 1 0:60 / /tmp rw - tmpfs tmpfs rw\n"
+                                "13 1 0:61 / /mnt/nas rw - nfs4 nas:/export rw\n"
+                                "14 1 0:62 / /var/lib/docker/overlay2/x/merged rw - overlay overlay rw\n"
+                                "15 1 7:1 / /snap/core/1 ro - squashfs /dev/loop1 ro\n"
+                                "16 1 8:17 /@ / rw - btrfs /dev/sdb1 rw\n"
+                                "not a line\n";
 
 static void O41_only_real_filesystems_are_looked_at(void **state)
 {
@@ -254,7 +256,9 @@ static struct {
 
 static int scripted_statvfs(const char *path, struct statvfs *ret, bool *ret_directory)
 {
-    *ret = (struct statvfs){ .f_frsize = 4096, .f_blocks = 1000, .f_bfree = 500, .f_bavail = 300, .f_files = 100, .f_ffree = 25 };
+    *ret = (struct statvfs){
+        .f_frsize = 4096, .f_blocks = 1000, .f_bfree = 500, .f_bavail = 300, .f_files = 100, .f_ffree = 25
+    };
     *ret_directory = strcmp(path, "/app/config.yaml") != 0; /* a file bound into the container */
     if (strcmp(path, "/tmp") == 0)
         ret->f_bfree = ret->f_bavail = 0;
@@ -312,8 +316,7 @@ static void O41_a_hanging_share_costs_nobody_else_and_comes_back(void **state)
 
 static void this_machine_can_be_measured(void **state)
 {
-    struct host_metrics *h =
-        host_metrics_new(&(struct host_metrics_options){ .source = "host", .node_id = "n1" });
+    struct host_metrics *h = host_metrics_new(&(struct host_metrics_options){ .source = "host", .node_id = "n1" });
     _cleanup_batch_ struct metric_batch b = { 0 };
     host_metrics_sample(h, &b);
     assert_true(value_of(&b, "memory.total.bytes", "{}") > 1e6);
@@ -350,9 +353,14 @@ static int made_stats(struct container_engine *g, const char *id, struct engine_
     pthread_mutex_unlock(&m->lock);
     if (m->dead && strcmp(id, m->dead) == 0)
         return error_set(e, ERR_UPSTREAM_TIMEOUT, "no answer");
-    *ret = (struct engine_stats){ .read_ms = m->read_ms, .cpu_seconds = m->cpu_seconds, .cpu_limit_cores = 4,
-                                  .memory_used = 1 << 20, .memory_limit = 2 << 20, .network_receive = 7,
-                                  .io_write = 9, .pids = 3 };
+    *ret = (struct engine_stats){ .read_ms = m->read_ms,
+                                  .cpu_seconds = m->cpu_seconds,
+                                  .cpu_limit_cores = 4,
+                                  .memory_used = 1 << 20,
+                                  .memory_limit = 2 << 20,
+                                  .network_receive = 7,
+                                  .io_write = 9,
+                                  .pids = 3 };
     return 0;
 }
 
@@ -377,8 +385,11 @@ static double of_service(const struct metric_batch *b, const char *service, cons
 
 static void containers_are_asked_a_few_at_a_time(void **state)
 {
-    struct made_engine engine = { .base.ops = &MADE_OPS, .lock = PTHREAD_MUTEX_INITIALIZER, .cpu_seconds = 10,
-                                  .read_ms = T0, .dead = "container-5" };
+    struct made_engine engine = { .base.ops = &MADE_OPS,
+                                  .lock = PTHREAD_MUTEX_INITIALIZER,
+                                  .cpu_seconds = 10,
+                                  .read_ms = T0,
+                                  .dead = "container-5" };
     struct sampled_container list[40];
     _cleanup_batch_ struct metric_batch b = { 0 };
     size_t failed = 0;
@@ -398,7 +409,9 @@ static void containers_are_asked_a_few_at_a_time(void **state)
 
 static void O42_cpu_of_a_restarted_container_is_a_gap(void **state)
 {
-    struct made_engine engine = { .base.ops = &MADE_OPS, .lock = PTHREAD_MUTEX_INITIALIZER, .cpu_seconds = 100, .read_ms = T0 };
+    struct made_engine engine = {
+        .base.ops = &MADE_OPS, .lock = PTHREAD_MUTEX_INITIALIZER, .cpu_seconds = 100, .read_ms = T0
+    };
     struct sampled_container list[1];
     static const struct {
         double cpu_seconds, want;

@@ -47,29 +47,72 @@ static size_t round_trip(const double *values, size_t n, unsigned *ret_coding)
 
 typedef double (*shape)(size_t i, uint64_t *random);
 
-static double constant(size_t i, uint64_t *random) { return 42.5; }
-static double zero(size_t i, uint64_t *random) { return 0; }
-static double minus_zero(size_t i, uint64_t *random) { return i % 7 ? 0.0 : -0.0; }
-static double counter(size_t i, uint64_t *random) { return (double)(1000000 + i * 37 + fixture_random(random) % 20); }
-static double steady_counter(size_t i, uint64_t *random) { return (double)i * 4096; }
-static double pages(size_t i, uint64_t *random) { return (double)(800000 + fixture_random(random) % 500) * 4096; }
-static double hundredths(size_t i, uint64_t *random) { return (double)(fixture_random(random) % 10000) / 100; }
-static double thousandths_of_thousandths(size_t i, uint64_t *random) { return (double)(fixture_random(random) % 100000) / 1000 / 1000; }
-static double multiplied(size_t i, uint64_t *random) { return (double)(fixture_random(random) % 100000) * 1e-6; }
-static double wave(size_t i, uint64_t *random) { return sin((double)i / 20) * 100; }
-static double any_bits(size_t i, uint64_t *random) { return bits_double(fixture_random(random)); }
+static double constant(size_t i, uint64_t *random)
+{
+    return 42.5;
+}
+static double zero(size_t i, uint64_t *random)
+{
+    return 0;
+}
+static double minus_zero(size_t i, uint64_t *random)
+{
+    return i % 7 ? 0.0 : -0.0;
+}
+static double counter(size_t i, uint64_t *random)
+{
+    return (double)(1000000 + i * 37 + fixture_random(random) % 20);
+}
+static double steady_counter(size_t i, uint64_t *random)
+{
+    return (double)i * 4096;
+}
+static double pages(size_t i, uint64_t *random)
+{
+    return (double)(800000 + fixture_random(random) % 500) * 4096;
+}
+static double hundredths(size_t i, uint64_t *random)
+{
+    return (double)(fixture_random(random) % 10000) / 100;
+}
+static double thousandths_of_thousandths(size_t i, uint64_t *random)
+{
+    return (double)(fixture_random(random) % 100000) / 1000 / 1000;
+}
+static double multiplied(size_t i, uint64_t *random)
+{
+    return (double)(fixture_random(random) % 100000) * 1e-6;
+}
+static double wave(size_t i, uint64_t *random)
+{
+    return sin((double)i / 20) * 100;
+}
+static double any_bits(size_t i, uint64_t *random)
+{
+    return bits_double(fixture_random(random));
+}
 static double special(size_t i, uint64_t *random)
 {
     static const double VALUES[] = { NAN, INFINITY, -INFINITY, DBL_MAX, -DBL_MAX, DBL_MIN, DBL_TRUE_MIN, 0.0, -0.0, 1 };
     return VALUES[fixture_random(random) % ARRAY_LEN(VALUES)];
 }
-static double huge_integers(size_t i, uint64_t *random) { return (double)(int64_t)(fixture_random(random) >> 11) * (i % 2 ? -1 : 1); }
-static double falls(size_t i, uint64_t *random) { return (double)(i % 50 * 1000 + fixture_random(random) % 3); }
-static double rarely_moves(size_t i, uint64_t *random) { return (double)(7 + i / 200); }
+static double huge_integers(size_t i, uint64_t *random)
+{
+    return (double)(int64_t)(fixture_random(random) >> 11) * (i % 2 ? -1 : 1);
+}
+static double falls(size_t i, uint64_t *random)
+{
+    return (double)(i % 50 * 1000 + fixture_random(random) % 3);
+}
+static double rarely_moves(size_t i, uint64_t *random)
+{
+    return (double)(7 + i / 200);
+}
 
-static const shape SHAPES[] = { constant, zero, minus_zero, counter, steady_counter, pages, hundredths,
-                                thousandths_of_thousandths, multiplied, wave, any_bits, special, huge_integers, falls,
-                                rarely_moves };
+static const shape SHAPES[] = { constant,       zero,  minus_zero,  counter,
+                                steady_counter, pages, hundredths,  thousandths_of_thousandths,
+                                multiplied,     wave,  any_bits,    special,
+                                huge_integers,  falls, rarely_moves };
 
 static void every_shape_and_length_comes_back_bit_for_bit(void **state)
 {

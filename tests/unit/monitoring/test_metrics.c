@@ -1,7 +1,6 @@
 /* The engine on a real store: what queries answer, what survives, what is refused. */
 #include "metrics_fixture.h"
 
-
 #include <math.h>
 #include <signal.h>
 #include <stdio.h>
@@ -208,8 +207,11 @@ static void run_child(struct fixture *f, int pipe_fd, uint64_t random)
         if (metrics_append(f->metrics, "g", STEP, T0 + tick * STEP, s, 8, &e) < 0)
             _exit(1);
         struct metric_result r;
-        struct metric_query q = { .filter.name = "crash.0", .from_ms = T0, .to_ms = T0 + tick * STEP,
-                                  .step_ms = T0 + tick * STEP, .fn = FN_LAST };
+        struct metric_query q = { .filter.name = "crash.0",
+                                  .from_ms = T0,
+                                  .to_ms = T0 + tick * STEP,
+                                  .step_ms = T0 + tick * STEP,
+                                  .fn = FN_LAST };
         if (metrics_query(f->metrics, &q, &r, &e) < 0 || r.points != 1)
             _exit(1);
         int64_t shown = (int64_t)r.series[0].values[0];
@@ -322,7 +324,8 @@ static void a_days_chunks_merge_into_one_with_the_same_answers(void **state)
     assert_true(count_rows(f, "SELECT COUNT(*) FROM metric_times") >= 5);
     if (metrics_housekeep(f->metrics, s.at[s.n - 1] + 86400000, &e) < 0)
         fail_msg("%s", e.message);
-    assert_int_equal(count_rows(f, "SELECT COUNT(*) FROM metric_times"), 1 + (s.at[s.n - 1] / 86400000 - T0 / 86400000));
+    assert_int_equal(count_rows(f, "SELECT COUNT(*) FROM metric_times"),
+                     1 + (s.at[s.n - 1] / 86400000 - T0 / 86400000));
     assert_int_equal(count_rows(f, "SELECT SUM(count) FROM metric_blocks"), 2001);
     assert_int_equal(count_rows(f, "SELECT COUNT(*) FROM metric_blocks WHERE sums IS NULL"), 0);
     compare(f, &s, T0, s.at[s.n - 1], 60000);

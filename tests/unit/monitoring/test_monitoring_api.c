@@ -53,10 +53,12 @@ static int setup(void **state)
     fixture_setup(state);
     struct fixture *f = *state;
     _cleanup_free_ char *contract = own_contract();
-    struct api_options o = { .contract_yaml = contract, .contract_len = strlen(contract), .validate_replies = true,
+    struct api_options o = { .contract_yaml = contract,
+                             .contract_len = strlen(contract),
+                             .validate_replies = true,
                              .hooks.authenticate = be_viewer };
-    if (api_new(&o, &api, &e) < 0 ||
-        api_add(api, monitoring_operations, MONITORING_OPERATIONS, f->metrics, &e) < 0 || api_seal(api, &e) < 0)
+    if (api_new(&o, &api, &e) < 0 || api_add(api, monitoring_operations, MONITORING_OPERATIONS, f->metrics, &e) < 0 ||
+        api_seal(api, &e) < 0)
         fail_msg("%s", e.message);
     return 0;
 }

@@ -70,8 +70,12 @@ static void run(struct fixture *f, struct stage *s, struct events *events)
 {
     struct error e = ERROR_INIT;
     struct sampler *sampler;
-    struct sampler_options o = { .metrics = f->metrics, .events = events, .host = { .source = "host", .node_id = "n1" },
-                                 .ctx = s, .sampled = stage_sampled, .wait = stage_wait };
+    struct sampler_options o = { .metrics = f->metrics,
+                                 .events = events,
+                                 .host = { .source = "host", .node_id = "n1" },
+                                 .ctx = s,
+                                 .sampled = stage_sampled,
+                                 .wait = stage_wait };
     assert_int_equal(sampler_start(&o, &sampler, &e), 0);
     pthread_mutex_lock(&s->lock);
     while (!s->ended)
@@ -140,7 +144,9 @@ static void stopping_does_not_wait_for_the_interval(void **state)
     struct fixture *f = *state;
     struct error e = ERROR_INIT;
     struct sampler *sampler;
-    struct sampler_options o = { .metrics = f->metrics, .interval_ms = 3600000, .host = { .source = "host", .node_id = "n1" } };
+    struct sampler_options o = { .metrics = f->metrics,
+                                 .interval_ms = 3600000,
+                                 .host = { .source = "host", .node_id = "n1" } };
     clock_set(NULL);
     int64_t began = clock_mono_ms();
     assert_int_equal(sampler_start(&o, &sampler, &e), 0);
