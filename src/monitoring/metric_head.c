@@ -65,6 +65,7 @@ void group_free(struct group *g)
     free(g->slots);
     free(g->last);
     free(g->sender);
+    free(g->sender_series);
     free(g->sender_slots);
     free(g->name);
     free(g);
@@ -306,7 +307,7 @@ void head_apply(struct group *g, const struct body *b, int64_t at_ms, bool same_
 size_t head_bytes(const struct group *g)
 {
     size_t n = sizeof *g + g->slot_room * (sizeof *g->slots + sizeof *g->last) +
-               g->sender_room * (sizeof *g->sender + sizeof *g->sender_slots);
+               g->sender_room * (sizeof *g->sender + sizeof *g->sender_series + sizeof *g->sender_slots);
     for (size_t i = 0; i < g->slot_count; i++) {
         const struct member *m = g->slots[i];
         n += sizeof *m + m->packed_room + (m->raw ? HEAD_RAW * sizeof *m->raw : 0) +

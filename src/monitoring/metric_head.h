@@ -38,7 +38,8 @@ struct group {
     double *last;          /* last value of each slot */
     size_t slot_count, slot_room;
     uint64_t *sender;      /* ids of the last body in the sender's order: its next one is likely the same */
-    uint32_t *sender_slots; /* and their slots in this chunk */
+    struct series **sender_series;
+    uint32_t *sender_slots; /* in this chunk */
     size_t sender_count, sender_room; /* count 0: nothing remembered */
 };
 struct group *group_new(uint64_t id, const char *name, int64_t interval_ms); /* NULL: no memory */

@@ -2,7 +2,9 @@
 #include "metrics_fixture.h"
 
 #include <math.h>
+#include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -545,6 +547,86 @@ static void a_thousand_series_need_less_than_3_mb(void **state)
     assert_in_range(stats.head_bytes, 1, 3000000);
 }
 
+/* Two senders, two readers, a sealer at once: what is read is always a whole prefix. For the thread sanitizer, too. */
+struct crowd {
+    struct fixture *f;
+    _Atomic unsigned senders;
+    _Atomic bool wrong;
+};
+
+static void *send_many(void *arg)
+{
+    struct crowd *c = arg;
+    struct error e = ERROR_INIT;
+    unsigned me = atomic_fetch_add(&c->senders, 1);
+    char group[16], entity[16];
+    snprintf(group, sizeof group, "g%u", me);
+    snprintf(entity, sizeof entity, "node-%u", me);
+    for (unsigned i = 1; i <= 1200; i++) {
+        struct metric_sample s[] = { { fixture_def("m", entity, "{}"), i }, { fixture_def("still", entity, "{}"), 1 } };
+        if (metrics_append(c->f->metrics, group, STEP, T0 + i * STEP, s, 2, &e) < 0)
+            atomic_store(&c->wrong, true);
+    }
+    atomic_fetch_add(&c->senders, 100);
+    return NULL;
+}
+
+static void *read_many(void *arg)
+{
+    struct crowd *c = arg;
+    struct error e = ERROR_INIT;
+    while (atomic_load(&c->senders) < 200) {
+        struct metric_query q = {
+            .filter.name = "m", .from_ms = T0 + STEP, .to_ms = T0 + 1200 * STEP, .step_ms = STEP, .fn = FN_LAST
+        };
+        struct metric_result r;
+        struct metric_latest_list l;
+        if (metrics_query(c->f->metrics, &q, &r, &e) < 0 ||
+            metrics_latest(c->f->metrics, &q.filter, T0, 10, &l, &e) < 0) {
+            atomic_store(&c->wrong, true);
+            return NULL;
+        }
+        for (size_t k = 0; k < r.count; k++) {
+            size_t n = 0;
+            while (n < r.points && r.series[k].values[n] == (double)(n + 1))
+                n++;
+            for (; n < r.points; n++)
+                if (!isnan(r.series[k].values[n]))
+                    atomic_store(&c->wrong, true); /* a gap before a value: something was missed */
+        }
+        metric_result_done(&r);
+        metric_latest_done(&l);
+    }
+    return NULL;
+}
+
+static void *seal_many(void *arg)
+{
+    struct crowd *c = arg;
+    struct error e = ERROR_INIT;
+    while (atomic_load(&c->senders) < 200)
+        if (metrics_seal(c->f->metrics, &e) < 0 || metrics_housekeep(c->f->metrics, T0, &e) < 0)
+            atomic_store(&c->wrong, true);
+    return NULL;
+}
+
+static void senders_readers_and_sealing_at_once_miss_nothing(void **state)
+{
+    struct crowd c = { .f = *state };
+    static void *(*const WORK[])(void *) = { send_many, send_many, read_many, read_many, seal_many };
+    pthread_t threads[ARRAY_LEN(WORK)];
+    for (size_t i = 0; i < ARRAY_LEN(WORK); i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, WORK[i], &c), 0);
+    for (size_t i = 0; i < ARRAY_LEN(WORK); i++)
+        pthread_join(threads[i], NULL);
+    assert_false(c.wrong);
+    struct metric_result r = fixture_ask(c.f, "m", T0 + STEP, T0 + 1200 * STEP, STEP, FN_LAST);
+    assert_int_equal(r.count, 2);
+    for (size_t i = 0; i < r.points; i++)
+        assert_true(r.series[0].values[i] == (double)(i + 1) && r.series[1].values[i] == (double)(i + 1));
+    metric_result_done(&r);
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
 
 int main(void)
@@ -569,6 +651,7 @@ int main(void)
         CASE(tags_choose_series),
         CASE(a_series_that_comes_and_goes_keeps_its_gaps),
         CASE(a_thousand_series_need_less_than_3_mb),
+        CASE(senders_readers_and_sealing_at_once_miss_nothing),
     };
     cmocka_set_message_output(CM_OUTPUT_TAP);
     return cmocka_run_group_tests(tests, NULL, NULL);
