@@ -114,19 +114,40 @@ static size_t least_important(const struct table *t, const size_t *widths, bool 
     return found;
 }
 
-static void fit_widths(const struct table *t, size_t *widths, size_t limit)
+/* Shortens, the least important first, until the table fits or nothing is left to shorten. */
+static void shorten(const struct table *t, size_t *widths, size_t limit)
 {
     for (size_t c; total_width(widths, t->n_columns) > limit && (c = least_important(t, widths, true)) < t->n_columns;) {
         size_t over = total_width(widths, t->n_columns) - limit, spare = widths[c] - t->columns[c].min;
         widths[c] -= over < spare ? over : spare;
     }
-    /* One column always stays, cut to the limit. */
-    for (size_t c; total_width(widths, t->n_columns) > limit && (c = least_important(t, widths, false)) < t->n_columns;) {
-        if (total_width(widths, t->n_columns) == widths[c]) {
+}
+
+/* Drops columns, the least important first. One always stays, cut to the limit. */
+static void drop(const struct table *t, size_t *widths, size_t limit)
+{
+    while (total_width(widths, t->n_columns) > limit) {
+        size_t c = least_important(t, widths, false);
+        if (total_width(widths, t->n_columns) == widths[c])
             widths[c] = limit;
+        else
+            widths[c] = 0;
+    }
+}
+
+/* What dropped columns left is given back to shortened ones, the most important first. */
+static void give_back(const struct table *t, const size_t *natural, size_t *widths, size_t limit)
+{
+    for (;;) {
+        size_t spare = limit - total_width(widths, t->n_columns), best = t->n_columns;
+        for (size_t c = 0; c < t->n_columns; c++)
+            if (widths[c] && widths[c] < natural[c] &&
+                (best == t->n_columns || t->columns[c].priority > t->columns[best].priority))
+                best = c;
+        if (best == t->n_columns || !spare)
             return;
-        }
-        widths[c] = 0;
+        size_t lacks = natural[best] - widths[best];
+        widths[best] += lacks < spare ? lacks : spare;
     }
 }
 
@@ -171,10 +192,15 @@ static void put_row(const struct table *t, const struct term *term, struct buf *
 
 int table_print(const struct table *t, const struct term *term, struct buf *out)
 {
-    size_t widths[TABLE_COLUMNS_MAX];
+    size_t widths[TABLE_COLUMNS_MAX] = { 0 };
     natural_widths(t, widths);
-    if (term->width > 0)
-        fit_widths(t, widths, (size_t)term->width);
+    if (term->width > 0) {
+        size_t natural[TABLE_COLUMNS_MAX], limit = (size_t)term->width;
+        memcpy(natural, widths, sizeof natural);
+        shorten(t, widths, limit);
+        drop(t, widths, limit);
+        give_back(t, natural, widths, limit);
+    }
     for (size_t row = 0; row <= table_rows(t); row++)
         put_row(t, term, out, widths, row);
     return t->failed || !buf_ok(out) ? -ENOMEM : 0;
