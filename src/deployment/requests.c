@@ -164,8 +164,9 @@ static int begin(struct plan *p, struct error *e)
             p->service = after;
         }
     }
+    _cleanup_json_ json_t *arguments = json_pack("{s:s}", "deploymentId", p->deployment_id);
     if (r == 0)
-        r = jobs_add(d->jobs, "deployment", json_pack("{s:s}", "deploymentId", p->deployment_id), clock_now_ms() + JOB_TIME_MS, job, e);
+        r = jobs_add(d->jobs, "deployment", arguments, clock_now_ms() + JOB_TIME_MS, job, e);
     record_done(&record);
     if (r < 0)
         unclaim(p);
@@ -234,7 +235,11 @@ static int target_node(struct deployments *d, const char *wanted, char ret[ID_LE
     if (r == 0) {
         struct runtime_engine_state state;
         runtime_engine_state(d->runtime, &state);
-        if (!state.available)
+        struct engine_info info;
+        /* What the follower last saw is enough, good news or bad; before its first look the engine is asked here. */
+        if (!state.available && !state.asked)
+            r = engine->ops->info(engine, &info, e);
+        else if (!state.available)
             r = error_set(e, ERR_UNAVAILABLE, "The container engine of node %s does not answer: %.300s", node->name, state.reason);
     }
     if (r == 0)
@@ -289,7 +294,8 @@ int deploy_service(void *room, struct request *rq, struct reply *rp, struct erro
     (void)pthread_mutex_unlock(&d->request_lock);
     if (r < 0)
         return r;
-    request_audit(rq, "service", p.service->id, NULL, masked(p.request));
+    _cleanup_json_ json_t *after = masked(p.request);
+    request_audit(rq, "service", p.service->id, NULL, after);
     (void)snprintf(location, sizeof location, "/v1/services/%s", p.service->id);
     reply_header(rp, "Location", location);
     answer(&p, rp, 201);
@@ -407,9 +413,8 @@ int update_service(void *room, struct request *rq, struct reply *rp, struct erro
     (void)pthread_mutex_unlock(&d->request_lock);
     if (r < 0)
         return r;
-    json_t *before = release_request(&p.old);
-    request_audit(rq, "service", p.service->id, before ? masked(before) : NULL, masked(p.request));
-    json_decref(before);
+    _cleanup_json_ json_t *after = masked(p.request);
+    request_audit(rq, "service", p.service->id, p.old.specification, after);
     answer(&p, rp, 200);
     return 0;
 }

@@ -45,6 +45,7 @@ static int open_security(struct hub *h, struct error *e)
     struct security_options o = {
         .store = h->store,
         .vault = h->vault,
+        .events = h->events,
         .anonymous_per_minute = (unsigned)settings_int(h->settings, "rate.anonymous"),
         .known_per_minute = (unsigned)settings_int(h->settings, "rate.known"),
         .trusted_proxies = proxies ? proxies : behind ? "127.0.0.0/8,::1" : NULL,
@@ -63,7 +64,7 @@ static int open_rooms(struct hub *h, struct error *e)
     if (r == 0)
         r = metrics_open(&metrics, &h->metrics, e);
     if (r == 0)
-        r = jobs_open(h->store, JOB_WORKERS, &h->jobs, e);
+        r = jobs_open(h->store, JOB_WORKERS, true, &h->jobs, e);
     if (r == 0)
         r = deployments_open(&(struct deployments_options){ h->store, h->events, h->runtime, h->jobs, h->vault }, &h->deployments, e);
     return r;
@@ -189,7 +190,10 @@ static int start_server(struct hub *h, struct error *e)
     };
     read_limits(h->settings, &o.limits);
     api_bind(h->api, &o);
-    return http_server_start(&o, &h->server, e);
+    int r = http_server_start(&o, &h->server, e);
+    if (r == 0)
+        api_set_server(h->api, h->server);
+    return r;
 }
 
 static int start_all(struct hub *h, struct error *e)

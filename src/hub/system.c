@@ -202,6 +202,7 @@ static int get_metrics(void *room, struct request *rq UNUSED, struct reply *rp, 
     figure(&b, "services", "gauge", "Services known.", (double)runtime_service_count(h->runtime));
     http_figures(h, &b);
     metric_figures(h, &b);
+    api_metrics(h->api, &b);
     _cleanup_blob_ struct blob *body = blob_from_buf(&b);
     if (!body)
         return error_set(e, ERR_INTERNAL, "No memory.");

@@ -76,6 +76,8 @@ int probe_verdict(const struct probe *p, void *handle, int result, char *ret_rea
 int checker_start(struct runtime *r, struct checker **ret, struct error *e);
 void checker_stop(struct checker *c);
 /* handlers */
+/* One version before and one after (either may be NULL) into the audit. */
+void audit_change(struct request *rq, const char *kind, const struct entity *before, const struct entity *after);
 void service_answer(struct reply *rp, int status, const struct entity *x);
 int node_list(void *room, struct request *rq, struct reply *rp, struct error *e);
 int node_create(void *room, struct request *rq, struct reply *rp, struct error *e);

@@ -101,6 +101,12 @@ int node_list(void *room, struct request *rq, struct reply *rp, struct error *e)
 
 /* ---- one ---- */
 
+void audit_change(struct request *rq, const char *kind, const struct entity *before, const struct entity *after)
+{
+    _cleanup_json_ json_t *was = before ? entity_document(before) : NULL, *is = after ? entity_document(after) : NULL;
+    request_audit(rq, kind, before ? before->id : after->id, was, is);
+}
+
 static void answer(struct reply *rp, int status, const struct entity *x)
 {
     struct jw *w = reply_json(rp, status);
@@ -159,7 +165,7 @@ int node_create(void *room, struct request *rq, struct reply *rp, struct error *
     (void)pthread_mutex_unlock(&r->write_lock);
     if (res < 0)
         return res;
-    request_audit(rq, "node", x->id, NULL, entity_document(x));
+    audit_change(rq, "node", NULL, x);
     (void)snprintf(location, sizeof location, "/v1/infrastructure/nodes/%s", x->id);
     reply_header(rp, "Location", location);
     answer(rp, 201, x);
@@ -211,7 +217,7 @@ int node_update(void *room, struct request *rq, struct reply *rp, struct error *
     (void)pthread_mutex_unlock(&r->write_lock);
     if (res < 0)
         return res;
-    request_audit(rq, "node", x->id, entity_document(old), entity_document(x));
+    audit_change(rq, "node", old, x);
     answer(rp, 200, x);
     return 0;
 }
@@ -269,7 +275,7 @@ int node_delete(void *room, struct request *rq, struct reply *rp, struct error *
     (void)pthread_mutex_unlock(&r->write_lock);
     if (res < 0)
         return res;
-    request_audit(rq, "node", x->id, entity_document(x), NULL);
+    audit_change(rq, "node", x, NULL);
     reply_empty(rp, 204);
     return 0;
 }

@@ -52,7 +52,7 @@ size_t runtime_service_count(struct runtime *r);
 /* Engine of a node: ERR_UNAVAILABLE with how to get one. Borrowed. */
 int runtime_engine(struct runtime *r, const char *node_id, struct container_engine **ret, struct error *e);
 struct runtime_engine_state {
-    bool available;
+    bool available, asked; /* asked: at least once since the start */
     char reason[512];
     struct engine_info info;
 };

@@ -60,7 +60,7 @@ static int do_action(struct runtime *r, struct request *rq, struct reply *rp, st
         res = runtime_service(r, t.entity->id, &after, e);
     if (res < 0)
         return res;
-    request_audit(rq, "service", t.entity->id, json_incref(t.document), entity_document(after));
+    audit_change(rq, "service", t.entity, after);
     service_answer(rp, 200, after);
     return 0;
 }
@@ -150,7 +150,7 @@ int service_remove(void *room, struct request *rq, struct reply *rp, struct erro
         res = take_down(room, rq, &t, e);
     if (res < 0)
         return res;
-    request_audit(rq, "service", t.entity->id, json_incref(t.document), NULL);
+    audit_change(rq, "service", t.entity, NULL);
     service_answer(rp, 200, t.entity);
     return 0;
 }
@@ -191,7 +191,7 @@ int service_adopt(void *room, struct request *rq, struct reply *rp, struct error
         res = runtime_service_change(r, t.entity->id, mark_managed, (void *)(uintptr_t)request_actor(rq)->name, &after, e);
     if (res < 0)
         return res;
-    request_audit(rq, "service", t.entity->id, json_incref(t.document), entity_document(after));
+    audit_change(rq, "service", t.entity, after);
     service_answer(rp, 200, after);
     return 0;
 }

@@ -185,6 +185,7 @@ static void set_state(struct runtime *r, const struct engine_info *info, const c
     bool changed = r->engine_state.available != (info != NULL) || !str_eq(r->engine_state.reason, reason) ||
                    (info && !str_eq(info->version, r->engine_state.info.version));
     r->engine_state.available = info != NULL;
+    r->engine_state.asked = true;
     str_copy(r->engine_state.reason, sizeof r->engine_state.reason, reason);
     if (info)
         r->engine_state.info = *info;

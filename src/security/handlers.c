@@ -169,6 +169,20 @@ static void write_key(struct jw *w, const struct key *k)
     jw_end(w);
 }
 
+/* Admins alone get these; the bus sees to it by the entity's type. */
+static void tell(struct security *s, const char *type, const struct key *k)
+{
+    struct jw w;
+    _cleanup_buf_ struct buf b;
+    if (!s->events)
+        return;
+    buf_init(&b, 4096);
+    jw_init(&w, &b);
+    write_key(&w, k);
+    if (buf_ok(&b))
+        events_publish(s->events, type, "key", k->id, buf_str(&b), b.len);
+}
+
 static json_t *key_document(const struct key *k)
 {
     return json_pack("{s:s, s:s, s:s, s:b}", "name", k->name, "prefix", k->prefix, "role", role_name(k->role), "revoked",
@@ -231,6 +245,7 @@ static int create_key(void *room, struct request *rq, struct reply *rp, struct e
         return r;
     _cleanup_json_ json_t *document = key_document(&k);
     request_audit(rq, "key", id, NULL, document);
+    tell(s, "key.created", &k);
     (void)snprintf(location, sizeof location, "/v1/keys/%s", id);
     reply_header(rp, "Location", location);
     reply_header(rp, "Cache-Control", "no-store");
@@ -269,6 +284,9 @@ static int revoke_key(void *room, struct request *rq, struct reply *rp, struct e
         return r;
     _cleanup_json_ json_t *was = key_document(&before), *is = key_document(&after);
     request_audit(rq, "key", id, was, is);
+    tell(s, "key.revoked", &after);
+    if (s->events)
+        events_end(s->events, id);
     reply_empty(rp, 204);
     return 0;
 }

@@ -16,14 +16,14 @@
 #define IDEMPOTENCY_KEPT_MS ((int64_t)24 * 3600 * 1000)
 
 struct key {
-    char id[ID_LEN + 1], name[129], prefix[16], created_by[129];
+    char id[ID_LEN + 1], name[401], prefix[16], created_by[401]; /* a name has up to 100 characters */
     enum role role;
     uint8_t hash[VAULT_HASH_LEN];
     int64_t created_ms, expires_ms, last_used_ms, revoked_ms; /* 0: never */
 };
 
 struct session {
-    char id[ID_LEN + 1], key_id[ID_LEN + 1], name[129], csrf[65];
+    char id[ID_LEN + 1], key_id[ID_LEN + 1], name[401], csrf[65];
     char hash[2 * VAULT_HASH_LEN + 1]; /* hex of the token's keyed hash */
     enum role role;
     int64_t expires_ms;
@@ -35,6 +35,7 @@ struct proxies; /* proxies.c */
 struct security {
     struct store *store;
     struct vault *vault;
+    struct events *events; /* may be NULL */
     bool behind_proxy;
     pthread_rwlock_t lock;      /* guards the maps and lists below */
     struct map *keys_by_prefix; /* owns the keys */

@@ -42,6 +42,7 @@ int security_new(const struct security_options *o, struct security **ret, struct
     }
     s->store = o->store;
     s->vault = o->vault;
+    s->events = o->events;
     s->behind_proxy = o->behind_proxy;
     (void)pthread_rwlock_init(&s->lock, NULL);
     int r = load_all(s, o, e);

@@ -4,7 +4,7 @@
 #ifndef HB_SECURITY_H
 #define HB_SECURITY_H
 
-#include "http/api.h"
+#include "http/events.h"
 #include "security/vault.h"
 #include "store/store.h"
 
@@ -12,6 +12,7 @@ struct security;
 struct security_options {
     struct store *store;
     struct vault *vault;
+    struct events *events;         /* streams end with their credentials; NULL: nobody is told */
     unsigned anonymous_per_minute; /* per address, IPv6 by /64; 0: no limit */
     unsigned known_per_minute;     /* per key, session or token; 0: no limit */
     const char *trusted_proxies;   /* "10.0.0.0/8, ::1": whose X-Forwarded-For counts; NULL none */

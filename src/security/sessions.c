@@ -36,6 +36,8 @@ static void forget(struct security *s, const struct session *x)
 {
     char hash[sizeof x->hash];
     memcpy(hash, x->hash, sizeof hash);
+    if (s->events)
+        events_end(s->events, x->id);
     (void)map_remove(s->sessions_by_id, x->id);
     (void)map_remove(s->sessions, hash);
 }
