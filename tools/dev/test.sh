@@ -67,9 +67,12 @@ node_tests() {
 	record "${2:-$1}" tap "$results/$1.tap"
 }
 
+# Scenarios also run some of the C tests, against real parts.
 need_binary() {
 	if [ -z "${HBCLOUD_BINARY:-}" ]; then
+		need_c_tests
 		build_release
+		compile build
 	fi
 }
 
