@@ -228,9 +228,9 @@ const TYPES: Record<string, string> = { '.html': 'text/html', '.js': 'text/javas
 const CSP = "default-src 'self'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; frame-ancestors 'none'; base-uri 'none'";
 
 async function file(res: ServerResponse, path: string) {
-  const wanted = extname(path) ? normalize(path) : '/index.html';
+  const wanted = path === "/docs" ? "/docs/index.html" : extname(path) ? normalize(path) : '/index.html';
   const content = await readFile(join(import.meta.dirname, '../dist', wanted));
-  res.writeHead(200, { 'Content-Type': TYPES[extname(wanted)] ?? 'application/octet-stream', 'Content-Security-Policy': CSP });
+  res.writeHead(200, { 'Content-Type': TYPES[extname(wanted)] ?? 'application/octet-stream', 'Content-Security-Policy': wanted.startsWith('/docs') ? CSP.replace("style-src 'self'", "style-src 'self' 'unsafe-inline'") : CSP });
   res.end(content);
 }
 

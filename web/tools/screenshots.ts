@@ -46,9 +46,15 @@ for (const [size, viewport] of Object.entries(SIZES)) {
       if (only.length > 0 && !only.includes(name)) continue;
       await page.goto(url + path);
       await page.locator('main h1').waitFor();
+      await page.waitForTimeout(300);
+      await page.evaluate(async () => {
+        for (let y = 0; y < document.documentElement.scrollHeight; y += 500) {
+          window.scrollTo(0, y);
+          await new Promise((done) => setTimeout(done, 50));
+        }
+        window.scrollTo(0, 0);
+      });
       await page.locator('main [aria-label="Loading"], main .animate-pulse').first().waitFor({ state: 'detached', timeout: 5000 }).catch(() => undefined);
-      for (const card of await page.locator('main section[aria-label]').all()) await card.scrollIntoViewIfNeeded().catch(() => undefined);
-      await page.evaluate(() => window.scrollTo(0, 0));
       await page.waitForTimeout(500);
       const overflow = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
       if (overflow > 0) console.log(`${size} ${scheme} ${path}: ${overflow}px too wide`);

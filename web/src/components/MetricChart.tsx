@@ -9,7 +9,7 @@ import { Skeleton } from './ui/skeleton';
 export function MetricChart({ spec, entityId, range }: { spec: ChartSpec; entityId: string; range: Range }) {
   const [ref, seen] = useSeen<HTMLElement>();
   const { data, error, from, to, reload } = useMetrics(seen ? entityId : undefined, spec.queries, range);
-  const bare = data && data.columns.length === 0;
+  const bare = data && data.times.length === 0;
   if (bare && spec.optional) return null;
   return (
     <section ref={ref} className="card min-w-0 p-3" aria-label={spec.title}>

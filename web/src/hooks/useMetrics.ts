@@ -6,6 +6,7 @@ import { onSample } from '@/state/samples';
 import { useResource } from './useResource';
 
 const MOST_LINES = 6;
+const SHORTEST_MS = 300_000;
 const RATE_STEP = '30s'; // a rate needs two samples in its step
 const REFRESH: Record<Range, number> = { '1h': 30_000, '24h': 60_000, '7d': 300_000, '30d': 300_000 };
 
@@ -39,7 +40,9 @@ export function useMetrics(entityId: string | undefined, queries: Query[], range
   }, [tick, reload]);
   const live = useLiveFrame(entityId, queries, range, base.data?.data);
   const to = Math.max(base.data?.to ?? 0, (live?.times.at(-1) ?? 0) * 1000);
-  return { ...base, data: live, from: (to - RANGES[range].ms) / 1000, to: to / 1000 };
+  const first = (live?.times[0] ?? 0) * 1000;
+  const from = Math.max(to - RANGES[range].ms, Math.min(first, to - SHORTEST_MS)); // a young hub shows what it has
+  return { ...base, data: live, from: from / 1000, to: to / 1000 };
 }
 
 function useLiveFrame(entityId: string | undefined, queries: Query[], range: Range, base: Frame | undefined): Frame | undefined {

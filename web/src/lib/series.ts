@@ -32,11 +32,11 @@ export type Range = keyof typeof RANGES;
 export function frame(lines: Line[]): Frame {
   const all = new Set<number>();
   for (const { series } of lines) for (const [ms] of series.points) if (ms != null) all.add(ms);
-  const times = [...all].sort((a, b) => a - b);
-  const columns = lines.map(({ label, series }) => {
-    const at = new Map(series.points.map(([ms, value]) => [ms, value]));
-    return { label, values: times.map((ms) => at.get(ms) ?? null) };
-  });
+  const maps = lines.map(({ series }) => new Map(series.points.map(([ms, value]) => [ms, value])));
+  const sorted = [...all].sort((a, b) => a - b);
+  const begin = sorted.findIndex((ms) => maps.some((at) => at.get(ms) != null)); // before it nothing was kept
+  const times = begin < 0 ? [] : sorted.slice(begin);
+  const columns = lines.map(({ label }, i) => ({ label, values: times.map((ms) => maps[i]?.get(ms) ?? null) }));
   return { times: times.map((ms) => ms / 1000), columns };
 }
 

@@ -1,7 +1,7 @@
-import { Container, Rocket } from 'lucide-react';
+import { Rocket } from 'lucide-react';
 import type { ReactNode } from 'react';
 import { Link } from 'react-router';
-import type { Node, Service, System } from '@/api/types';
+import type { Node, Service } from '@/api/types';
 import { DeploymentRow } from '@/components/DeploymentRow';
 import { HubPulse } from '@/components/HubPulse';
 import { MonitoringStatus } from '@/components/Integrations';
@@ -42,20 +42,6 @@ function Counts({ nodes, nodeTotal, services, serviceTotal, running, success, pr
   );
 }
 
-function EngineHint({ system }: { system: System }) {
-  if (system.engine.available) return null;
-  return (
-    <aside aria-label="Container engine" className="card mb-4 flex gap-3 border-warn/50 bg-warn-soft px-4 py-3">
-      <Container aria-hidden className="mt-0.5 size-4 shrink-0 text-warn" />
-      <div>
-        <p className="font-medium">No container engine answers on the hub</p>
-        <p className="text-muted">{system.engine.reason ?? 'Install Docker to run services here.'}</p>
-        <p className="text-muted">Nodes and their metrics work without it.</p>
-      </div>
-    </aside>
-  );
-}
-
 export default function Overview() {
   const nodes = useCollection('node');
   const services = useCollection('service');
@@ -71,7 +57,6 @@ export default function Overview() {
         title="Overview"
         actions={mayDeploy && <Button asChild variant="primary"><Link to="/services/new" data-testid="deploy-service-button"><Rocket aria-hidden />Deploy service</Link></Button>}
       />
-      {system && <EngineHint system={system} />}
       <Counts
         nodes={nodes.loaded ? nodes.items : null} nodeTotal={nodes.total} services={services.loaded ? services.items : null} serviceTotal={services.total}
         running={open.length} problems={system?.problems.length ?? null}

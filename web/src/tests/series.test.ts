@@ -9,6 +9,10 @@ describe('chart data', () => {
     expect(data.times).toEqual([1, 2, 3]);
     expect(data.columns).toEqual([{ label: 'a', values: [1, null, 3] }, { label: 'b', values: [null, null, 30] }]);
   });
+  it('begins where the first value is', () => {
+    expect(frame([line('a', [[1000, null], [2000, 5], [3000, null]])])).toEqual({ times: [2, 3], columns: [{ label: 'a', values: [5, null] }] });
+    expect(frame([line('a', [[1000, null]])]).times).toEqual([]);
+  });
   it('is empty when nothing matched', () => {
     expect(frame([])).toEqual({ times: [], columns: [] });
   });
