@@ -303,16 +303,20 @@ static void sample_interface(struct host_metrics *h, struct metric_batch *b, cha
     const char *name = str_trim(line);
     if (!is_own_interface(name))
         return;
+    double value[ARRAY_LEN(KIND)];
     char *at = colon + 1;
     for (unsigned i = 0; i < ARRAY_LEN(KIND); i++) {
         char *end;
-        double value = strtod(at, &end);
+        value[i] = strtod(at, &end);
         if (end == at)
             return;
         at = end;
-        if (KIND[i] != KIND_COUNT)
-            add_tagged(h, b, KIND[i], value, "interface", name);
     }
+    if (value[0] == 0 && value[8] == 0) /* never used: nothing to see */
+        return;
+    for (unsigned i = 0; i < ARRAY_LEN(KIND); i++)
+        if (KIND[i] != KIND_COUNT)
+            add_tagged(h, b, KIND[i], value[i], "interface", name);
 }
 
 static void sample_network(struct host_metrics *h, struct metric_batch *b)

@@ -1,7 +1,11 @@
 #include "monitoring/metric_head.h"
 
+#include "base/clock.h"
+
 #include <errno.h>
 #include <string.h>
+
+#define FUTURE_MS 60000 /* a latest value from later than this came of a wrong clock: newer ones replace it */
 
 struct group *group_new(uint64_t id, const char *name, int64_t interval_ms)
 {
@@ -274,7 +278,7 @@ static void note_latest(struct series *s, const struct group *g, double value, i
         return;
     if (!s->first_ms || at_ms < s->first_ms)
         s->first_ms = at_ms;
-    if (at_ms < s->last_ms)
+    if (at_ms < s->last_ms && s->last_ms <= clock_now_ms() + FUTURE_MS)
         return;
     s->dirty = true;
     s->last = value;
@@ -300,6 +304,7 @@ void head_apply(struct group *g, const struct body *b, int64_t at_ms, bool same_
             g->last[i] = 0;
     g->slot_count = b->slots;
     g->last_ms = at_ms;
+    g->late_run = 0;
     if (!same_tick)
         g->times[g->ticks++] = at_ms;
 }

@@ -31,6 +31,7 @@ struct group {
     bool damaged;          /* a frame of the open chunk could not be read back: those after it are left out */
     int64_t interval_ms;
     int64_t last_ms;       /* of its newest tick, also of sealed ones; 0: none */
+    unsigned late_run;     /* bodies in a row that came too late */
     unsigned ticks;
     int64_t times[METRIC_CHUNK_TICKS];
     uint64_t log_first, log_last; /* rows of the open chunk in metric_log; 0: none */

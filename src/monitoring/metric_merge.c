@@ -172,8 +172,9 @@ static int take_block(struct merge *g, uint64_t series, const struct part *part,
         return r;
     size_t count = (size_t)rows_int(rows, 0);
     const void *bytes = rows_blob(rows, 2, &len);
-    if (count > part->count || block_unpack(g->m->write_codec, (unsigned)rows_int(rows, 1), bytes, len, part->count,
-                                            count, g->ticks + g->held, g->values + g->held) < 0)
+    if (count > part->count || g->held + count > g->count ||
+        block_unpack(g->m->write_codec, (unsigned)rows_int(rows, 1), bytes, len, part->count, count, g->ticks + g->held,
+                     g->values + g->held) < 0)
         return error_set(e, ERR_INTERNAL, "A block of series %llu is broken.", (unsigned long long)series);
     for (size_t i = 0; i < count; i++)
         g->ticks[g->held + i] = (uint16_t)(g->ticks[g->held + i] + part->offset);

@@ -437,7 +437,8 @@ static int make_room(struct metrics *m, struct group *g, int64_t at_ms, struct e
         return 0;
     if (at_ms > g->times[g->ticks - 1])
         return g->ticks < METRIC_CHUNK_TICKS ? 0 : metric_seal_group(m, g, e);
-    if (g->ticks < METRIC_LATE_TICKS)
+    /* A single straggler is dropped; a sender whose clock went back is followed. */
+    if (g->ticks < METRIC_LATE_TICKS && ++g->late_run < METRIC_LATE_TICKS)
         return 1;
     return metric_seal_group(m, g, e);
 }

@@ -4,8 +4,8 @@
  * Ownership: the caller owns results until `*_done`/`*_free`. Thread-safe: any thread may append and ask.
  *
  * Same series, same time: the first sample stays, later ones are counted as `duplicates`. A body older than
- * its group's last one opens a new chunk (the sender's clock went back); when that happens again within
- * METRIC_LATE_TICKS bodies, the older body is dropped and counted as `late`. */
+ * its group's last one is a straggler, dropped and counted as `late`, while the open chunk is younger than
+ * METRIC_LATE_TICKS times; else, or after as many in a row, the sender's clock went back and a new chunk begins. */
 #ifndef HB_METRICS_H
 #define HB_METRICS_H
 

@@ -163,12 +163,14 @@ static void whole_disks_and_own_interfaces_are_counted(void **state)
     record("/sys/block/nvme0n1/size", "1");
     record("/sys/block/sda/size", "1");
     record("/sys/block/loop0/size", "1");
-    record("/proc/net/dev",
-           "Inter-|   Receive                                                |  Transmit\n"
-           " face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets errs drop\n"
-           "    lo: 1 1 0 0 0 0 0 0 1 1 0 0 0 0 0 0\n"
-           "  eth0:9007199254740993 10 2 3 0 0 0 0 2000 20 4 5 0 0 0 0\n"
-           "veth12@if: 5 5 0 0 0 0 0 0 5 5 0 0 0 0 0 0\n");
+    record(
+        "/proc/net/dev",
+        "Inter-|   Receive                                                |  Transmit\n"
+        " face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets errs drop\n"
+        "    lo: 1 1 0 0 0 0 0 0 1 1 0 0 0 0 0 0\n"
+        "  eth0:9007199254740993 10 2 3 0 0 0 0 2000 20 4 5 0 0 0 0\n"
+        "  ifb0:       0       0    0    0    0     0          0         0        0       0    0    0    0     0       0          0\n"
+        "veth12@if: 5 5 0 0 0 0 0 0 5 5 0 0 0 0 0 0\n");
     host_metrics_sample(h, &b);
     assert_int_equal(count_of(&b, "disk."), 4);
     assert_value(&b, "disk.read.bytes", "{\"device\":\"nvme0n1\"}", 20000 * 512);

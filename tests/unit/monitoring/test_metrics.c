@@ -1,6 +1,8 @@
 /* The engine on a real store: what queries answer, what survives, what is refused. */
 #include "metrics_fixture.h"
 
+#include "base/clock.h"
+
 #include <math.h>
 #include <pthread.h>
 #include <signal.h>
@@ -427,6 +429,31 @@ static void a_clock_that_goes_back_keeps_old_and_new(void **state)
     assert_int_equal(stats.late, 1);
 }
 
+static void a_clock_that_was_far_ahead_is_left_behind(void **state)
+{
+    struct fixture *f = *state;
+    struct error e = ERROR_INIT;
+    const int64_t year = 365 * (int64_t)86400000;
+    int64_t now = clock_now_ms() / (20 * STEP) * (20 * STEP);
+    for (unsigned i = 0; i < 3; i++)
+        fixture_put(f, "m", now + year + i * STEP, -1);
+    for (unsigned i = 0; i < 20; i++)
+        fixture_put(f, "m", now + i * STEP, i);
+    for (unsigned again = 0; again < 2; again++) {
+        struct metric_latest_list l;
+        assert_int_equal(metrics_latest(f->metrics, &(struct metric_filter){ 0 }, now, 10, &l, &e), 0);
+        assert_true(l.items[0].value == 19);
+        metric_latest_done(&l);
+        struct metric_result r = fixture_ask(f, "m", now, now + 20 * STEP, 20 * STEP, FN_MAX);
+        assert_true(r.series[0].values[1] == 19);
+        metric_result_done(&r);
+        fixture_reopen(f);
+    }
+    struct metrics_stats stats;
+    metrics_get_stats(f->metrics, &stats);
+    assert_int_equal(stats.late, 0);
+}
+
 static void new_series_over_the_limit_are_refused_and_counted(void **state)
 {
     struct fixture *f = *state;
@@ -645,6 +672,7 @@ int main(void)
         CASE(a_forgotten_entity_leaves_nothing_and_others_all),
         CASE(the_first_sample_of_a_time_stays),
         CASE(a_clock_that_goes_back_keeps_old_and_new),
+        CASE(a_clock_that_was_far_ahead_is_left_behind),
         CASE(new_series_over_the_limit_are_refused_and_counted),
         CASE(a_head_over_its_limit_is_sealed_early),
         CASE(malformed_series_and_ranges_are_refused),
