@@ -75,6 +75,8 @@ char *cli_read_line(struct cli *c, const char *prompt, bool hidden)
         (void)fputs(prompt, c->err);
         (void)fflush(c->err);
     }
+    if (hidden)
+        cli_catch_interrupts(); /* ctrl-C must not leave the terminal without echo */
     bool silenced = hidden && c->asks && set_echo(c->in, false);
     char *line = malloc(LINE_MAX_BYTES);
     char *got = line ? fgets(line, LINE_MAX_BYTES, c->in) : NULL;

@@ -85,7 +85,7 @@ static void show_mounts_and_ports(const struct term *t, struct buf *out, const j
     buf_init(&keys, 0);
     json_array_foreach(json_at(service, "container.environment"), i, item)
         (void)buf_printf(&keys, "%s%s", i ? " " : "", json_string_value(item));
-    fact(t, out, "Environment", buf_str(&keys));
+    fact(t, out, "Variables", buf_str(&keys));
 }
 
 static void show_service(struct cli *c, struct buf *out, const json_t *reply)

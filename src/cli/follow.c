@@ -98,6 +98,8 @@ int follow_timeout(struct cli *c, int64_t *ret_ms)
 
 static int goes_on(struct cli *c, int status, const char *id)
 {
+    if (status == CLI_INTERRUPTED)
+        (void)fputc('\n', c->err); /* behind the terminal's ^C */
     return cli_fail(c, status, "%s; the deployment goes on: `" CLI_NAME " deployments watch %s` follows it",
                     status == CLI_TIMED_OUT ? "this took too long" : "interrupted", id);
 }

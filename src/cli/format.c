@@ -69,8 +69,9 @@ const char *format_percent(const json_t *v, char ret[FORMAT_MAX])
 {
     if (!json_is_number(v))
         return "-";
-    char number[FORMAT_MAX];
-    (void)snprintf(ret, FORMAT_MAX, "%.20s%%", format_number(json_number_value(v), number));
+    /* Cut, not rounded: 99.999% is not all of it. */
+    double percent = floor(json_number_value(v) * 100 + 1e-6) / 100;
+    (void)snprintf(ret, FORMAT_MAX, "%.4g%%", percent);
     return ret;
 }
 

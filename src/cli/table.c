@@ -102,24 +102,37 @@ static size_t total_width(const size_t *widths, size_t n)
     return total + (shown ? (shown - 1) * GAP : 0);
 }
 
-/* The shown column of lowest priority that `fits` the step; n: none. */
-static size_t least_important(const struct table *t, const size_t *widths, bool shortening)
+enum step { SHORTEN, DROP };
+
+static bool can_give(const struct table_column *column, size_t width, enum step step)
+{
+    if (step == DROP)
+        return width > 0;
+    if (column->min > 0)
+        return width > column->min;
+    return step == SHORTEN && width > 0 && column->priority <= TABLE_MINOR;
+}
+
+/* The shown column of lowest priority that can give way; n_columns: none. */
+static size_t least_important(const struct table *t, const size_t *widths, enum step step)
 {
     size_t found = t->n_columns;
-    for (size_t c = 0; c < t->n_columns; c++) {
-        bool can = shortening ? t->columns[c].min > 0 && widths[c] > t->columns[c].min : widths[c] > 0;
-        if (can && (found == t->n_columns || t->columns[c].priority < t->columns[found].priority))
+    for (size_t c = 0; c < t->n_columns; c++)
+        if (can_give(&t->columns[c], widths[c], step) &&
+            (found == t->n_columns || t->columns[c].priority < t->columns[found].priority))
             found = c;
-    }
     return found;
 }
 
-/* Shortens, the least important first, until the table fits or nothing is left to shorten. */
+/* Shortens, the least important first, until the table fits or nothing is left to shorten. Minor columns that
+ * cannot be shortened go before more important ones are cut. */
 static void shorten(const struct table *t, size_t *widths, size_t limit)
 {
-    for (size_t c; total_width(widths, t->n_columns) > limit && (c = least_important(t, widths, true)) < t->n_columns;) {
+    size_t c;
+    while (total_width(widths, t->n_columns) > limit &&
+           (c = least_important(t, widths, SHORTEN)) < t->n_columns) {
         size_t over = total_width(widths, t->n_columns) - limit, spare = widths[c] - t->columns[c].min;
-        widths[c] -= over < spare ? over : spare;
+        widths[c] -= t->columns[c].min && over < spare ? over : spare;
     }
 }
 
@@ -127,7 +140,7 @@ static void shorten(const struct table *t, size_t *widths, size_t limit)
 static void drop(const struct table *t, size_t *widths, size_t limit)
 {
     while (total_width(widths, t->n_columns) > limit) {
-        size_t c = least_important(t, widths, false);
+        size_t c = least_important(t, widths, DROP);
         if (total_width(widths, t->n_columns) == widths[c])
             widths[c] = limit;
         else

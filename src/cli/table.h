@@ -13,6 +13,7 @@ struct table_column {
     bool right;     /* numbers */
 };
 #define TABLE_COLUMNS_MAX 12
+#define TABLE_MINOR 4 /* columns up to this priority give up their place before others are shortened */
 
 struct table;
 struct table *table_new(const struct table_column *columns, size_t n); /* columns: static */

@@ -351,6 +351,14 @@ static void durations_and_numbers_are_short(void **state)
     assert_string_equal(format_number(16.5, text), "16.5");
     assert_string_equal(format_number(0.1234, text), "0.123");
     assert_string_equal(format_number(123456.7, text), "123457");
+    static const struct {
+        double percent;
+        const char *said;
+    } percents[] = { { 100, "100%" }, { 99.95, "99.95%" }, { 99.9999, "99.99%" }, { 0, "0%" }, { 12.5, "12.5%" } };
+    for (size_t i = 0; i < ARRAY_LEN(percents); i++) {
+        _cleanup_json_ json_t *v = json_real(percents[i].percent);
+        assert_string_equal(format_percent(v, text), percents[i].said);
+    }
 }
 
 static void a_sparkline_shows_shape_and_gaps(void **state)
