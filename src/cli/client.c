@@ -233,7 +233,7 @@ static int call_with_keys(struct cli *c, const struct api_request *rq, const cha
     reply_begin(ret);
     sink->body = &ret->body;
     while ((r = exchange(c->client, rq, header, sink, ret)) == CLI_NOT_ALLOWED && next_key(c->client, ret)) {
-        reply_done(ret);
+        answer_done(ret);
         reply_begin(ret);
     }
     if (ret->body.len && json_parse(ret->body.data, ret->body.len, &ret->json, NULL) < 0)
@@ -258,7 +258,7 @@ int api_stream(struct cli *c, const char *path, const char *header,
     return call_with_keys(c, &rq, header, &sink, ret);
 }
 
-void reply_done(struct api_reply *reply)
+void answer_done(struct api_reply *reply)
 {
     json_decref(reply->json);
     buf_done(&reply->body);

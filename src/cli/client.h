@@ -1,7 +1,7 @@
 /* The client of the hub's API, on libcurl. Finds the hub and the key as the command line's manual says, tells
  * failures apart by exit status, and prints them so that a person knows what to do.
  * A saved key goes only to the hub it was saved for, an owner.key only to this machine.
- * Ownership: `client_free`; replies by `reply_done`. Threads: one. */
+ * Ownership: `client_free`; replies by `answer_done`. Threads: one. */
 #ifndef HB_CLI_CLIENT_H
 #define HB_CLI_CLIENT_H
 
@@ -32,8 +32,8 @@ struct api_reply {
 int api_call(struct cli *c, const struct api_request *rq, struct api_reply *ret);
 /* Says why a call that was `quiet` failed. */
 void api_explain(struct cli *c, const struct api_reply *reply, int status);
-void reply_done(struct api_reply *reply);
-#define _cleanup_reply_ _cleanup_(reply_done)
+void answer_done(struct api_reply *reply);
+#define _cleanup_reply_ _cleanup_(answer_done)
 bool reply_is_error(const struct api_reply *reply, const char *code); /* by the ApiError's code */
 int reply_print(struct cli *c, const struct api_reply *reply);        /* --json: the body, unchanged */
 

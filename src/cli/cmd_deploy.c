@@ -43,7 +43,7 @@ static int create(struct cli *c, const json_t *document, const char *key, struct
     struct api_request rq = { .method = "POST", .path = "/v1/services", .body = document, .idempotency_key = key, .quiet = true };
     int r = api_call(c, &rq, ret);
     for (int i = 0; i < RETRIES && !ret->status && r == CLI_UNREACHABLE && cli_sleep(RETRY_MS); i++) {
-        reply_done(ret);
+        answer_done(ret);
         r = api_call(c, &rq, ret);
     }
     return r;
@@ -84,7 +84,7 @@ static int start_deployment(struct cli *c, const json_t *document, bool whole, s
     bool raced;
     int r = deploy_once(c, document, whole, id_new(key), ret, &raced);
     if (raced) {
-        reply_done(ret);
+        answer_done(ret);
         r = deploy_once(c, document, whole, id_new(key), ret, &raced);
     }
     if (r != CLI_OK && (ret->status || ret->failure[0]))

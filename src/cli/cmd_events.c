@@ -86,7 +86,7 @@ static int connect_once(struct events *ev, const char *path)
     bool away = !reply.status || reply.status == 503 || reply.status == 429 || (r == CLI_OK && !ev->failed);
     if (!away || (!ev->any && r != CLI_OK))
         api_explain(ev->cli, &reply, r);
-    reply_done(&reply);
+    answer_done(&reply);
     return away && (ev->any || r == CLI_OK) ? CLI_OK : r == CLI_OK ? CLI_FAILED : r;
 }
 

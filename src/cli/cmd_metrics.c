@@ -139,7 +139,7 @@ static void series_row(struct cli *c, struct table *t, const json_t *series)
 
 static int print_query(struct cli *c, const json_t *reply)
 {
-    _cleanup_table_ struct table *t = table_new(query_columns, ARRAY_LEN(query_columns));
+    _cleanup_table_ struct table *t = text_table_new(query_columns, ARRAY_LEN(query_columns));
     _cleanup_buf_ struct buf out;
     buf_init(&out, 0);
     size_t i;

@@ -131,7 +131,7 @@ static void show_config(struct cli *c, struct buf *out, const json_t *reply)
 {
     size_t i;
     json_t *setting;
-    _cleanup_table_ struct table *t = table_new(setting_columns, ARRAY_LEN(setting_columns));
+    _cleanup_table_ struct table *t = text_table_new(setting_columns, ARRAY_LEN(setting_columns));
     if (!t)
         return;
     json_array_foreach(json_object_get(reply, "settings"), i, setting)

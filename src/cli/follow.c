@@ -126,7 +126,7 @@ static int ask(struct progress *p, const char *path, struct api_reply *ret)
     struct api_reply fresh;
     int r = api_call(p->cli, &rq, &fresh);
     if (r == CLI_OK) {
-        reply_done(ret);
+        answer_done(ret);
         *ret = fresh;
         p->away = false;
         show_progress(p, json_object_get(ret->json, "deployment"));
@@ -137,7 +137,7 @@ static int ask(struct progress *p, const char *path, struct api_reply *ret)
         show_progress(p, json_object_get(ret->json, "deployment"));
     if (!p->away && !cli_interrupted())
         api_explain(p->cli, &fresh, r);
-    reply_done(&fresh);
+    answer_done(&fresh);
     return p->away ? CLI_OK : r;
 }
 

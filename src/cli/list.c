@@ -76,7 +76,7 @@ int list_show(struct cli *c, struct buf *path, const struct list_view *view)
     long long left = wanted_rows(c);
     if (left < 1)
         return cli_fail(c, CLI_USAGE, "--limit must be a whole number of at least 1");
-    _cleanup_table_ struct table *t = table_new(view->columns, view->n_columns);
+    _cleanup_table_ struct table *t = text_table_new(view->columns, view->n_columns);
     _cleanup_free_ char *cursor = given ? strdup(given) : NULL;
     _cleanup_buf_ struct buf footer;
     buf_init(&footer, 0);

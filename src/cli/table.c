@@ -17,7 +17,7 @@ struct table {
     bool failed;
 };
 
-struct table *table_new(const struct table_column *columns, size_t n)
+struct table *text_table_new(const struct table_column *columns, size_t n)
 {
     assert(n > 0 && n <= TABLE_COLUMNS_MAX);
     struct table *t = calloc(1, sizeof *t);
@@ -28,7 +28,7 @@ struct table *table_new(const struct table_column *columns, size_t n)
     return t;
 }
 
-void table_free(struct table *t)
+void text_table_free(struct table *t)
 {
     if (!t)
         return;

@@ -1,6 +1,6 @@
 /* A table that fits the terminal: where it is too wide, columns of low priority are shortened to their minimum,
  * then the least important ones give up their place. Without a width every text is whole.
- * Ownership: `table_free`; texts are copied. Not thread-safe. Failed allocations show in `table_print`. */
+ * Ownership: `text_table_free`; texts are copied. Not thread-safe. Failed allocations show in `table_print`. */
 #ifndef HB_CLI_TABLE_H
 #define HB_CLI_TABLE_H
 
@@ -16,11 +16,11 @@ struct table_column {
 #define TABLE_MINOR 4 /* columns up to this priority give up their place before others are shortened */
 
 struct table;
-struct table *table_new(const struct table_column *columns, size_t n); /* columns: static */
-void table_free(struct table *t);
+struct table *text_table_new(const struct table_column *columns, size_t n); /* columns: static */
+void text_table_free(struct table *t);
 static inline void table_free_ptr(struct table **t)
 {
-    table_free(*t);
+    text_table_free(*t);
 }
 #define _cleanup_table_ _cleanup_(table_free_ptr)
 /* The next cell, row by row; NULL and "" are shown as "-". */

@@ -254,7 +254,7 @@ static char *table_at(int width)
         { .title = "NAME", .priority = 9, .min = 4 }, { .title = "STATE", .priority = 8 },
         { .title = "N", .priority = 7, .right = true }, { .title = "NOTE", .priority = 1, .min = 6 },
     };
-    _cleanup_table_ struct table *t = table_new(columns, ARRAY_LEN(columns));
+    _cleanup_table_ struct table *t = text_table_new(columns, ARRAY_LEN(columns));
     assert_non_null(t);
     static const char *const cells[] = { "attic", "active", "4", "a long remark about it", "cellar", "offline", "16", NULL };
     for (size_t i = 0; i < ARRAY_LEN(cells); i++)
