@@ -8,7 +8,7 @@ export function Facts({ facts }: { facts: [name: string, value: ReactNode][] }) 
       {facts.map(([name, value]) => (
         <div key={name} className="contents">
           <dt className="text-muted">{name}</dt>
-          <dd className="min-w-0 break-words">{value == null || value === '' ? <span className="text-faint">{NOTHING}</span> : value}</dd>
+          <dd className="min-w-0 break-words">{value == null || value === '' || value === false ? <span className="text-faint">{NOTHING}</span> : value}</dd>
         </div>
       ))}
     </dl>

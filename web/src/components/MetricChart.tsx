@@ -10,7 +10,7 @@ export function MetricChart({ spec, entityId, range }: { spec: ChartSpec; entity
   const [ref, seen] = useSeen<HTMLElement>();
   const { data, error, from, to, reload } = useMetrics(seen ? entityId : undefined, spec.queries, range);
   const bare = data && data.times.length === 0;
-  if (bare && spec.optional) return null;
+  if (spec.optional && data?.columns.every((c) => c.values.every((v) => !v))) return null;
   return (
     <section ref={ref} className="card min-w-0 p-3" aria-label={spec.title}>
       <h3 className="mb-2 px-1 text-xs font-semibold">{spec.title}</h3>

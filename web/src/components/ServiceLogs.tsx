@@ -1,7 +1,7 @@
 import { useEffect, useState } from 'react';
 import { asHubError, type HubError } from '@/api/errors';
 import { hub } from '@/api/hub';
-import { join, linesOf, type LogLine } from '@/lib/logs';
+import { clock, join, linesOf, type LogLine } from '@/lib/logs';
 import { LogLines } from './LogLines';
 import { Button } from './ui/button';
 import { Card, CardHeader } from './ui/card';
@@ -43,8 +43,6 @@ function useLogs(id: string, stream: Stream, tail: number, follow: boolean) {
   }, [id, stream, tail, follow, round]);
   return { ...state, reload: () => setRound((r) => r + 1) };
 }
-
-const clock = (iso: string) => iso.slice(11, 23);
 
 export function ServiceLogsCard({ id }: { id: string }) {
   const [stream, setStream] = useState<Stream>('all');

@@ -15,7 +15,7 @@ async function ask(entityId: string, query: Query, range: Range, to: number, sig
   const fn = query.fn ?? 'avg';
   const wide = fn === 'rate' && range === '1h' ? RATE_STEP : step;
   const { series } = await hub.queryMetric({ name: query.name, entity_id: entityId, from: String(to - ms), to: String(to), step: wide, fn }, signal);
-  return series.map((s) => {
+  return series.filter((s) => !query.except || s.tags[query.each ?? ''] !== query.except).map((s) => {
     const tag = query.each ? s.tags[query.each] : undefined;
     const own = tag ?? labelOf({}, query.label || query.name);
     return { label: tag && query.label ? `${query.label} ${own}` : own, series: s };

@@ -6,6 +6,7 @@ export interface Query {
   label: string;
   fn?: 'avg' | 'max' | 'rate';
   each?: string; // one line for each value of this tag
+  except?: string; // but this one
 }
 
 export interface ChartSpec {
@@ -13,7 +14,7 @@ export interface ChartSpec {
   unit: Unit;
   max?: number;
   queries: Query[];
-  optional?: boolean; // not every machine has it: no samples, no chart
+  optional?: boolean; // not every machine has it: no samples or nothing but zeros, no chart
 }
 
 export const NODE_CHARTS: ChartSpec[] = [
@@ -28,7 +29,7 @@ export const NODE_CHARTS: ChartSpec[] = [
     { name: 'disk.write.bytes', label: 'write', fn: 'rate', each: 'device' },
   ] },
   { title: 'Load', unit: 'number', queries: [{ name: 'load.1', label: '1 min' }, { name: 'load.5', label: '5 min' }, { name: 'load.15', label: '15 min' }] },
-  { title: 'CPU by state', unit: 'percent', queries: [{ name: 'cpu.state.percent', label: '', each: 'state' }] },
+  { title: 'CPU by state', unit: 'percent', queries: [{ name: 'cpu.state.percent', label: '', each: 'state', except: 'idle' }] },
   { title: 'Disk space', unit: 'percent', max: 100, queries: [{ name: 'filesystem.used.percent', label: '', each: 'mount' }] },
   { title: 'Pressure', unit: 'percent', optional: true, queries: [
     { name: 'pressure.cpu.some.percent', label: 'CPU' },
@@ -41,9 +42,13 @@ export const NODE_CHARTS: ChartSpec[] = [
   { title: 'Temperature', unit: 'celsius', optional: true, queries: [{ name: 'temperature.celsius', label: '', each: 'sensor' }] },
 ];
 
-export const SERVICE_CHARTS: ChartSpec[] = [
+/* A container without a limit has the machine's memory as its limit, which would flatten the line that matters. */
+const MEMORY = { name: 'container.memory.used.bytes', label: 'used' };
+const MEMORY_LIMIT = { name: 'container.memory.limit.bytes', label: 'limit' };
+
+const serviceCharts = (limited: boolean): ChartSpec[] => [
   { title: 'CPU', unit: 'percent', queries: [{ name: 'container.cpu.percent', label: 'in use' }] },
-  { title: 'Memory', unit: 'bytes', queries: [{ name: 'container.memory.used.bytes', label: 'used' }, { name: 'container.memory.limit.bytes', label: 'limit' }] },
+  { title: 'Memory', unit: 'bytes', queries: limited ? [MEMORY, MEMORY_LIMIT] : [MEMORY] },
   { title: 'Network', unit: 'bytes/s', queries: [
     { name: 'container.network.receive.bytes', label: 'in', fn: 'rate' },
     { name: 'container.network.transmit.bytes', label: 'out', fn: 'rate' },
@@ -53,3 +58,5 @@ export const SERVICE_CHARTS: ChartSpec[] = [
     { name: 'container.io.write.bytes', label: 'write', fn: 'rate' },
   ] },
 ];
+export const SERVICE_CHARTS = serviceCharts(false);
+export const LIMITED_SERVICE_CHARTS = serviceCharts(true);

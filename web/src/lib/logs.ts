@@ -18,10 +18,17 @@ const decode = (frame: ServiceLogs['frames'][number]): string => {
   return new TextDecoder().decode(bytes);
 };
 
-function line(stream: LogLine['stream'], raw: string): LogLine {
+/* "2026-11-25T12:00:00Z text" -> its time and its text. */
+export function stamped(raw: string): { time: string; text: string } {
   const stamp = STAMP.exec(raw);
-  const text = (stamp ? raw.slice(stamp[0].length) : raw).replace(ESCAPES, '').replace(/\r$/, '');
-  return { stream, time: stamp?.[1] ?? '', text };
+  return { time: stamp?.[1] ?? '', text: stamp ? raw.slice(stamp[0].length) : raw };
+}
+
+export const clock = (iso: string) => iso.slice(11, 23);
+
+function line(stream: LogLine['stream'], raw: string): LogLine {
+  const { time, text } = stamped(raw);
+  return { stream, time, text: text.replace(ESCAPES, '').replace(/\r$/, '') };
 }
 
 export function linesOf(logs: ServiceLogs): LogLine[] {

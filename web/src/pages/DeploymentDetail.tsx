@@ -19,6 +19,7 @@ import { Table, Td, Th, Tr } from '@/components/ui/table';
 import { useEntity } from '@/hooks/useEntity';
 import { useNow } from '@/hooks/useNow';
 import { useSystem } from '@/hooks/useSystem';
+import { clock, stamped } from '@/lib/logs';
 import { dateTime, duration, NOTHING, words } from '@/lib/format';
 
 const PARENT = { to: '/deployments', label: 'Deployments' };
@@ -97,7 +98,10 @@ export default function DeploymentDetail() {
   const { item: d, error, reload } = useEntity('deployment', id);
   const { data: system } = useSystem();
   const logs = d?.status.logs;
-  const lines = useMemo(() => (logs ?? []).map((text, key) => ({ key, text })), [logs]);
+  const lines = useMemo(() => (logs ?? []).map((raw, key) => {
+    const { time, text } = stamped(raw);
+    return { key, text, ...(time && { note: clock(time) }) };
+  }), [logs]);
   if (!d) return <><PageHeader title="Deployment" parent={PARENT} />{error ? <Failed error={error} retry={reload} what="This deployment" /> : <SkeletonRows rows={6} />}</>;
   return (
     <>

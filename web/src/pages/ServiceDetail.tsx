@@ -17,7 +17,7 @@ import { Card, CardHeader } from '@/components/ui/card';
 import { SkeletonRows } from '@/components/ui/skeleton';
 import { useEntity } from '@/hooks/useEntity';
 import { useResource } from '@/hooks/useResource';
-import { SERVICE_CHARTS } from '@/lib/charts';
+import { LIMITED_SERVICE_CHARTS, SERVICE_CHARTS } from '@/lib/charts';
 import { dateTime, number, uptime } from '@/lib/format';
 import { useEntities } from '@/state/entities';
 import { useMay } from '@/state/session';
@@ -99,7 +99,7 @@ export default function ServiceDetail() {
       />
       <div className="grid items-start gap-4 lg:grid-cols-[minmax(0,1fr)_340px]">
         <div className="min-w-0 space-y-5">
-          <Charts specs={SERVICE_CHARTS} entityId={service.id} />
+          <Charts specs={service.container.resources.memory == null ? SERVICE_CHARTS : LIMITED_SERVICE_CHARTS} entityId={service.id} />
           <ServiceLogsCard id={service.id} />
           <ServiceDeployments id={service.id} />
         </div>
