@@ -11,43 +11,32 @@
 #define OVERLAP_MS 5000
 #define BACKOFF_MAX_MS 10000
 
-static bool belongs_to_deployment(const struct engine_container *c)
-{
-    return json_object_get(c->labels, LABEL_INSTANCE) != NULL;
-}
-
 /* The service that this container is; NULL: none yet. Containers that a deployment is making or taking away
  * are the deployment's business until it says which one serves. */
 static struct entity *service_of(struct runtime *r, const struct engine_container *c, bool *ret_ours)
 {
-    *ret_ours = belongs_to_deployment(c);
-    if (!*ret_ours)
-        return table_find_on(r->services, c->name, r->hub_id);
-    return table_get(r->services, json_string_value(json_object_get(c->labels, LABEL_INSTANCE)));
-}
-
-static int fill(json_t *d, const struct engine_container *c)
-{
-    runtime_fill_container(d, c);
-    return 0;
+    const char *instance = json_string_value(json_object_get(c->labels, LABEL_INSTANCE));
+    struct entity *x = instance ? table_get(r->services, instance) : NULL;
+    /* A label of another hub, or of a service that was forgotten, makes it a stranger like any other. */
+    *ret_ours = x != NULL;
+    return x ? x : table_find_on(r->services, c->name, r->hub_id);
 }
 
 static int apply_locked(struct runtime *r, const struct engine_container *c, struct error *e)
 {
     bool ours = false;
     _cleanup_entity_ struct entity *x = service_of(r, c, &ours);
-    if (ours && !x)
-        return 0;
     _cleanup_json_ json_t *before = x ? entity_document(x) : NULL;
     _cleanup_json_ json_t *d = x ? json_deep_copy(before) : service_document_new(r->hub_id, c);
     if (!d)
         return error_set(e, ERR_INTERNAL, "No memory.");
-    if (x && json_flag(d, "managed", false) && !str_eq(json_str(d, "container.id"), c->id))
+    /* Another container than the one that serves: a deployment's, or a stranger that has a managed service's name. */
+    if (x && (ours || json_flag(d, "managed", false)) && !str_eq(json_str(d, "container.id"), c->id))
         return 0;
     const char *status = json_str(d, "status.deployment");
     bool under_way = str_eq(status, "deploying") || str_eq(status, "updating");
     _cleanup_free_ char *kept = under_way ? strdup(status) : NULL;
-    (void)fill(d, c);
+    runtime_fill_container(d, c);
     if (kept)
         (void)json_put(d, "status.deployment", json_string(kept));
     if (x && json_equal(before, d))

@@ -68,6 +68,8 @@ int docker_refused(long status, const char *body, size_t len, const char *what, 
     if (port)
         return error_set(e, ERR_CONFLICT, "Port %d is taken on this host: %s", port, words);
     enum error_code code = status == 404 ? ERR_NOT_FOUND : status == 409 ? ERR_CONFLICT : ERR_UPSTREAM;
-    return error_set(e, code, "The container engine refused (%ld) for %.100s: %s", status, what,
+    /* An id is said as people know it, by its first twelve digits. */
+    int shown = strlen(what) == 64 && strspn(what, "0123456789abcdef") == 64 ? 12 : 100;
+    return error_set(e, code, "The container engine refused (%ld) for %.*s: %s", status, shown, what,
                      *words ? words : "it gave no reason.");
 }
