@@ -50,7 +50,7 @@ static int read_time(const struct request *rq, const char *name, int64_t *ret, s
     const char *text = request_str(rq, name);
     if (!text || time_parse(text, ret) == 0 || str_to_int64(text, ret) == 0)
         return 0;
-    (void)snprintf(pointer, sizeof pointer, "/query/%s", name);
+    (void)snprintf(pointer, sizeof pointer, "/%s", name);
     (void)error_set(e, ERR_VALIDATION, "The request breaks the contract.");
     error_detail(e, pointer, "is not a time");
     return -ERR_VALIDATION;

@@ -172,10 +172,10 @@ static void write_key(struct jw *w, const struct key *k)
 /* Admins alone get these; the bus sees to it by the entity's type. */
 static void tell(struct security *s, const char *type, const struct key *k)
 {
-    struct jw w;
-    _cleanup_buf_ struct buf b;
     if (!s->events)
         return;
+    struct jw w;
+    _cleanup_buf_ struct buf b;
     buf_init(&b, 4096);
     jw_init(&w, &b);
     write_key(&w, k);

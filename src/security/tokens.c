@@ -190,8 +190,10 @@ static bool signature_good(struct security *s, const json_t *header, const char 
 {
     uint8_t mac[crypto_auth_hmacsha256_BYTES], given[sizeof mac];
     size_t n = 0;
-    const char *kid = json_str(header, "kid");
-    if (!str_eq(json_str(header, "alg"), "HS256") || !kid || json_at(header, "crit"))
+    const json_t *name = json_at(header, "kid");
+    const char *kid = json_string_value(name);
+    /* The length, too: JSON text may go on behind a NUL. */
+    if (!str_eq(json_str(header, "alg"), "HS256") || !kid || json_string_length(name) != ID_LEN || json_at(header, "crit"))
         return false;
     if (base64url_decode(dot + 1, strlen(dot + 1), given, sizeof given, &n) < 0 || n != sizeof mac)
         return false;
@@ -219,7 +221,7 @@ static bool claims_good(struct security *s, const json_t *claims, int64_t now, s
     enum role role;
     if (!sub || !via || !name || !expiry_good(exp, now) || !str_eq(json_str(claims, "iss"), ISSUER))
         return false;
-    if (!role_text || role_parse(role_text, &role) < 0)
+    if (!role_text || role_parse(role_text, &role) < 0 || role == ROLE_PUBLIC)
         return false;
     if (!(str_eq(via, "session") ? sessions_alive(s, sub) : keys_usable(s, sub)))
         return false;
