@@ -93,3 +93,73 @@ int block_unpack(struct metric_codec *c, unsigned coding, const void *bytes, siz
     }
     return metric_decode(c, coding & ~BLOCK_SPARSE, r.at, (size_t)(r.end - r.at), ret_values, count);
 }
+
+/* ---- sums ---- */
+
+static int64_t slot_of(int64_t at_ms)
+{
+    return (at_ms + BLOCK_SUM_MS - 1) / BLOCK_SUM_MS;
+}
+
+static int sum_up(const int64_t *times, const uint16_t *ticks, const double *values, size_t n, struct block_sums *s)
+{
+    if (n == 0)
+        return -EINVAL;
+    s->first = slot_of(times[ticks[0]]);
+    int64_t slots = slot_of(times[ticks[n - 1]]) - s->first + 1;
+    if (slots < 1 || slots > BLOCK_SUMS_MAX)
+        return -EINVAL;
+    s->slots = (size_t)slots;
+    for (size_t i = 0; i < s->slots; i++) {
+        s->count[i] = 0;
+        s->sum[i] = 0;
+    }
+    for (size_t i = 0; i < n; i++) {
+        if (!isfinite(values[i]))
+            continue;
+        int64_t slot = slot_of(times[ticks[i]]) - s->first;
+        s->sum[slot] += values[i];
+        s->count[slot]++;
+    }
+    return 0;
+}
+
+/* First slot, number of slots, length of the packed counts, coding of the sums; then counts and sums. */
+int block_pack_sums(struct metric_codec *c, const int64_t *times, const uint16_t *ticks, const double *values, size_t n,
+                    struct block_sums *scratch, struct buf *out)
+{
+    uint8_t head[40];
+    unsigned coding = 0;
+    _cleanup_buf_ struct buf counts, sums;
+    buf_init(&counts, 0);
+    buf_init(&sums, 0);
+    int r = sum_up(times, ticks, values, n, scratch);
+    if (r == 0)
+        r = metric_encode_integers(c, scratch->count, scratch->slots, &counts);
+    if (r == 0)
+        r = metric_encode(c, scratch->sum, scratch->slots, &coding, &sums);
+    if (r < 0)
+        return r;
+    size_t len = varint_put(head, zigzag(scratch->first));
+    len += varint_put(head + len, scratch->slots);
+    len += varint_put(head + len, counts.len);
+    head[len++] = (uint8_t)coding;
+    r = buf_append(out, head, len);
+    if (r == 0)
+        r = buf_append(out, counts.data, counts.len);
+    return r < 0 ? r : buf_append(out, sums.data, sums.len);
+}
+
+int block_unpack_sums(struct metric_codec *c, const void *bytes, size_t len, struct block_sums *ret)
+{
+    struct reader r = { bytes, bytes ? (const uint8_t *)bytes + len : NULL, false };
+    ret->first = unzigzag(reader_varint(&r));
+    uint64_t slots = reader_varint(&r), counts_len = reader_varint(&r);
+    const uint8_t *coding = reader_bytes(&r, 1), *counts = r.failed ? NULL : reader_bytes(&r, counts_len);
+    if (!coding || !counts || slots < 1 || slots > BLOCK_SUMS_MAX || ret->first < 0 ||
+        ret->first > INT64_MAX / BLOCK_SUM_MS - BLOCK_SUMS_MAX)
+        return -EBADMSG;
+    ret->slots = slots;
+    int bad = metric_decode_integers(c, counts, counts_len, ret->count, ret->slots);
+    return bad < 0 ? bad : metric_decode(c, *coding, r.at, (size_t)(r.end - r.at), ret->sum, ret->slots);
+}

@@ -18,4 +18,19 @@ int block_pack(struct metric_codec *c, const uint16_t *ticks, const double *valu
 int block_unpack(struct metric_codec *c, unsigned coding, const void *bytes, size_t len, size_t total, size_t count,
                  uint16_t *ret_ticks, double *ret_values);
 
+/* Sums of a block in slots of five minutes: slot k is (k - 1, k] * BLOCK_SUM_MS, as a query's windows end with
+ * their multiple. Only finite values count. */
+#define BLOCK_SUM_MS 300000
+#define BLOCK_SUMS_MAX 512 /* slots; a day has 289 at most */
+struct block_sums {
+    int64_t first; /* number of slot 0 */
+    size_t slots;
+    int64_t count[BLOCK_SUMS_MAX];
+    double sum[BLOCK_SUMS_MAX];
+};
+/* `times[ticks[i]]` is when value i was taken, rising. -EINVAL: over too many slots. */
+int block_pack_sums(struct metric_codec *c, const int64_t *times, const uint16_t *ticks, const double *values, size_t n,
+                    struct block_sums *scratch, struct buf *out);
+int block_unpack_sums(struct metric_codec *c, const void *bytes, size_t len, struct block_sums *ret); /* -EBADMSG */
+
 #endif

@@ -42,13 +42,18 @@ struct window {
     double increase, seconds; /* of a counter */
 };
 
-static void take(struct window *w, double v)
+bool metric_fn_takes_sums(enum metric_fn fn)
+{
+    return fn == FN_AVG || fn == FN_SUM || fn == FN_COUNT;
+}
+
+static void take(struct window *w, double v, uint32_t weight)
 {
     w->min = w->count && w->min < v ? w->min : v;
     w->max = w->count && w->max > v ? w->max : v;
     w->sum += v;
     w->last = v;
-    w->count++;
+    w->count += weight;
 }
 
 /* A counter that fell began anew: what it counted since is all of its value. */
@@ -143,7 +148,7 @@ static void apply_running(enum metric_fn fn, const struct windows *w, const stru
                 now = (struct window){ 0 };
                 at = window;
             }
-            take(&now, s[i].value);
+            take(&now, s[i].value, s[i].weight);
             take_step(&now, before, &s[i], reach);
         }
         before = &s[i];

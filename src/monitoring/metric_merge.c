@@ -9,7 +9,6 @@
 #define DAY_MS ((int64_t)24 * 3600 * 1000)
 #define MERGE_MAX 5760                 /* times of one merged chunk: a day at 15 s */
 #define PARTS_MAX 64                   /* chunks looked at in one merge */
-#define SUM_MS 300000
 
 struct part {
     uint64_t id;
@@ -28,6 +27,7 @@ struct merge {
     double *values;
     size_t held;
     struct buf bytes, sums;
+    struct block_sums slots;
 };
 
 /* The oldest day of any group that ended before `until` and has two or more neighbouring chunks that fit. */
@@ -97,45 +97,6 @@ static int store_times(struct merge *g, struct error *e)
                       (int64_t)g->count, g->bytes.data, g->bytes.len);
 }
 
-/* The 5-minute sums: the first slot's number, then of each slot its count and sum as two packed runs. */
-static int pack_sums(struct merge *g)
-{
-    int64_t first = g->times[g->ticks[0]] / SUM_MS;
-    size_t slots = (size_t)(g->times[g->ticks[g->held - 1]] / SUM_MS - first) + 1;
-    if (slots > METRIC_BLOCK_MAX)
-        return -EINVAL;
-    _cleanup_free_ double *sum = calloc(slots, sizeof *sum);
-    _cleanup_free_ int64_t *count = calloc(slots, sizeof *count);
-    _cleanup_buf_ struct buf counts, sums;
-    buf_init(&counts, 0);
-    buf_init(&sums, 0);
-    if (!sum || !count)
-        return -ENOMEM;
-    for (size_t i = 0; i < g->held; i++) {
-        size_t slot = (size_t)(g->times[g->ticks[i]] / SUM_MS - first);
-        if (!__builtin_isfinite(g->values[i]))
-            continue;
-        sum[slot] += g->values[i];
-        count[slot]++;
-    }
-    unsigned coding;
-    uint8_t head[40];
-    int r = metric_encode_integers(g->m->write_codec, count, slots, &counts);
-    if (r == 0)
-        r = metric_encode(g->m->write_codec, sum, slots, &coding, &sums);
-    if (r < 0)
-        return r;
-    size_t n = varint_put(head, (uint64_t)first);
-    n += varint_put(head + n, slots);
-    n += varint_put(head + n, counts.len);
-    head[n++] = (uint8_t)coding;
-    buf_clear(&g->sums);
-    r = buf_append(&g->sums, head, n);
-    if (r == 0)
-        r = buf_append(&g->sums, counts.data, counts.len);
-    return r < 0 ? r : buf_append(&g->sums, sums.data, sums.len);
-}
-
 static int store_series(struct merge *g, uint64_t series, struct error *e)
 {
     if (!g->held)
@@ -144,8 +105,9 @@ static int store_series(struct merge *g, uint64_t series, struct error *e)
     unsigned coding;
     buf_clear(&g->bytes);
     int r = block_pack(g->m->write_codec, g->ticks, g->values, g->held, g->count, &coding, &g->bytes, &stats);
+    buf_clear(&g->sums);
     if (r == 0)
-        r = pack_sums(g);
+        r = block_pack_sums(g->m->write_codec, g->times, g->ticks, g->values, g->held, &g->slots, &g->sums);
     if (r < 0)
         return error_errno(e, r, "Merging the blocks of series %llu", (unsigned long long)series);
     r = store_exec(g->c, e,

@@ -7,7 +7,8 @@
 #include <string.h>
 
 #define DEFAULT_MAX_SERIES 500
-#define HEAD_ORDER UINT64_MAX /* what is in the head came after all blocks */
+#define HEAD_ORDER         (UINT64_MAX - 1) /* what is in the head came after all blocks */
+#define SUM_ORDER          UINT64_MAX
 
 /* ---- which series ---- */
 
@@ -90,51 +91,51 @@ void metric_latest_done(struct metric_latest_list *l)
 
 /* ---- samples of one series ---- */
 
-struct found {
-    int64_t at_ms;
-    double value;
-    uint64_t order; /* which came first, when two have one time */
-};
 struct samples {
-    struct found *items;
+    struct point_sample *items;
     size_t count, room;
     bool tangled; /* not in rising order of time */
 };
 
-static bool samples_add(struct samples *s, int64_t at_ms, double value, uint64_t order)
+static bool samples_add(struct samples *s, const struct point_sample *sample)
 {
     if (s->count == s->room) {
         size_t room = s->room ? s->room * 2 : METRIC_CHUNK_TICKS;
-        struct found *more = realloc(s->items, room * sizeof *more);
+        struct point_sample *more = realloc(s->items, room * sizeof *more);
         if (!more)
             return false;
         s->items = more;
         s->room = room;
     }
-    if (s->count && s->items[s->count - 1].at_ms >= at_ms)
+    if (s->count && s->items[s->count - 1].at_ms >= sample->at_ms)
         s->tangled = true;
-    s->items[s->count++] = (struct found){ at_ms, value, order };
+    s->items[s->count++] = *sample;
     return true;
 }
 
 static int by_time(const void *a, const void *b)
 {
-    const struct found *x = a, *y = b;
+    const struct point_sample *x = a, *y = b;
     if (x->at_ms != y->at_ms)
         return x->at_ms < y->at_ms ? -1 : 1;
     return (x->order > y->order) - (x->order < y->order);
 }
 
-/* In order of time, the first of those at one time. */
+/* In order of time, the first of those at one time. Sums stand beside the sample that ends their slot. */
 static void untangle(struct samples *s)
 {
     if (!s->tangled)
         return;
     qsort(s->items, s->count, sizeof *s->items, by_time);
-    size_t n = 0;
-    for (size_t i = 0; i < s->count; i++)
-        if (n == 0 || s->items[n - 1].at_ms != s->items[i].at_ms)
-            s->items[n++] = s->items[i];
+    size_t n = 0, sample = SIZE_MAX; /* the last one kept that is no sum */
+    for (size_t i = 0; i < s->count; i++) {
+        bool sum = s->items[i].order == SUM_ORDER;
+        if (!sum && sample != SIZE_MAX && s->items[sample].at_ms == s->items[i].at_ms)
+            continue;
+        if (!sum)
+            sample = n;
+        s->items[n++] = s->items[i];
+    }
     s->count = n;
     s->tangled = false;
 }
@@ -166,6 +167,7 @@ struct run {
     size_t times_count, times_room;
     uint16_t *ticks;     /* METRIC_BLOCK_MAX */
     double *values;
+    struct block_sums sums;
 };
 
 static void run_done(struct run *r)
@@ -195,7 +197,8 @@ static bool read_head(struct run *r, const struct series *s, struct samples *ret
         size_t n = member_read(member, r->m->head_codec, ticks, values);
         for (size_t i = 0; i < n; i++) {
             int64_t at = g->times[ticks[i]];
-            if (at >= r->from_ms && at <= r->to_ms && !samples_add(ret, at, values[i], HEAD_ORDER))
+            if (at >= r->from_ms && at <= r->to_ms &&
+                !samples_add(ret, &(struct point_sample){ at, values[i], HEAD_ORDER, 1 }))
                 return false;
         }
     }
@@ -307,7 +310,19 @@ static int get_times(struct run *r, uint64_t id, const struct times **ret, struc
     return bad;
 }
 
-static int read_block(struct run *r, struct store_rows *row, struct samples *ret, struct error *e)
+/* Reading one series' blocks. Sums cannot be untangled, so they are used only where chunks do not overlap. */
+struct reading {
+    struct samples *samples;
+    bool use_sums, overlap;
+    int64_t last_ms, sums_until; /* end of all, and of those read as sums; INT64_MIN: none */
+};
+
+static int out_of_memory(struct error *e)
+{
+    return error_set(e, ERR_INTERNAL, "No memory for the query.");
+}
+
+static int read_samples(struct run *r, struct store_rows *row, struct reading *g, struct error *e)
 {
     uint64_t times_id = (uint64_t)rows_int(row, 0);
     size_t count = (size_t)rows_int(row, 1), len;
@@ -321,25 +336,75 @@ static int read_block(struct run *r, struct store_rows *row, struct samples *ret
         return error_errno(e, bad, "A block of metric_blocks with times %" PRIu64 " cannot be read", times_id);
     for (size_t i = 0; i < count; i++) {
         int64_t at = t->at[r->ticks[i]];
-        if (at >= r->from_ms && at <= r->to_ms && !samples_add(ret, at, r->values[i], times_id))
-            return error_set(e, ERR_INTERNAL, "No memory for the query.");
+        if (at >= r->from_ms && at <= r->to_ms &&
+            !samples_add(g->samples, &(struct point_sample){ at, r->values[i], times_id, 1 }))
+            return out_of_memory(e);
     }
     return 0;
 }
 
-static int read_blocks(struct run *r, uint64_t series, struct samples *ret, struct error *e)
+static int read_sums(struct run *r, struct store_rows *row, struct reading *g, struct error *e)
+{
+    size_t len;
+    const void *bytes = rows_blob(row, 6, &len);
+    int bad = block_unpack_sums(r->codec, bytes, len, &r->sums);
+    if (bad < 0)
+        return error_errno(e, bad, "The sums of a block with times %lld cannot be read", (long long)rows_int(row, 0));
+    for (size_t i = 0; i < r->sums.slots; i++) {
+        int64_t at = (r->sums.first + (int64_t)i) * BLOCK_SUM_MS;
+        if (r->sums.count[i] <= 0 || r->sums.count[i] > METRIC_BLOCK_MAX || at < r->from_ms || at > r->to_ms)
+            continue;
+        struct point_sample sum = { at, r->sums.sum[i], SUM_ORDER, (uint32_t)r->sums.count[i] };
+        if (!samples_add(g->samples, &sum))
+            return out_of_memory(e);
+    }
+    return 0;
+}
+
+static int read_block(struct run *r, struct store_rows *row, struct reading *g, struct error *e)
+{
+    int64_t first = rows_int(row, 4), last = rows_int(row, 5);
+    bool sums = g->use_sums && !rows_null(row, 6);
+    if (first <= g->sums_until || (sums && first <= g->last_ms))
+        g->overlap = true;
+    if (g->use_sums && g->overlap)
+        return 0;
+    g->last_ms = last > g->last_ms ? last : g->last_ms;
+    if (!sums)
+        return read_samples(r, row, g, e);
+    g->sums_until = last;
+    return read_sums(r, row, g, e);
+}
+
+static int read_blocks(struct run *r, uint64_t series, struct reading *g, struct error *e)
 {
     _cleanup_rows_ struct store_rows *rows = NULL;
     int got = store_query(r->conn, e, &rows,
-                          "SELECT times_id, count, codec, bytes FROM metric_blocks"
+                          "SELECT times_id, count, codec, bytes, first_at, last_at, sums FROM metric_blocks"
                           " WHERE series_id = $1 AND first_at <= $2 AND last_at >= $3 ORDER BY first_at, times_id",
                           "iii", (int64_t)series, r->to_ms, r->from_ms);
     while (got >= 0 && (got = rows_next(rows, e)) == 1) {
-        int bad = read_block(r, rows, ret, e);
+        int bad = read_block(r, rows, g, e);
         if (bad < 0)
             return bad;
     }
     return got;
+}
+
+static int read_series(struct run *r, const struct wanted *w, bool use_sums, struct samples *ret, bool *ret_overlap,
+                       struct error *e)
+{
+    struct reading g = { ret, use_sums, false, INT64_MIN, INT64_MIN };
+    ret->count = 0;
+    ret->tangled = false;
+    int bad = read_blocks(r, w->id, &g, e);
+    for (size_t i = 0; i < w->head.count && bad == 0; i++) {
+        g.overlap |= w->head.items[i].at_ms <= g.sums_until;
+        if (!samples_add(ret, &w->head.items[i]))
+            bad = out_of_memory(e);
+    }
+    *ret_overlap = g.overlap;
+    return bad;
 }
 
 /* ---- a query ---- */
@@ -348,24 +413,17 @@ static int answer_series(struct run *r, struct wanted *w, struct metric_result *
 {
     struct samples s = { 0 };
     double *values = malloc((r->windows.count + 1) * sizeof *values);
-    struct point_sample *plain = NULL;
-    int bad = values ? read_blocks(r, w->id, &s, e) : error_set(e, ERR_INTERNAL, "No memory for the query.");
-    for (size_t i = 0; i < w->head.count && bad == 0; i++)
-        if (!samples_add(&s, w->head.items[i].at_ms, w->head.items[i].value, HEAD_ORDER))
-            bad = error_set(e, ERR_INTERNAL, "No memory for the query.");
-    if (bad < 0 || s.count == 0)
-        goto out;
-    untangle(&s);
-    plain = malloc(s.count * sizeof *plain);
-    for (size_t i = 0; plain && i < s.count; i++)
-        plain[i] = (struct point_sample){ s.items[i].at_ms, s.items[i].value };
-    if (!plain || metric_fn_apply(r->q->fn, &r->windows, plain, s.count, values) < 0) {
-        bad = error_set(e, ERR_INTERNAL, "No memory for the query.");
-        goto out;
+    bool use_sums = metric_fn_takes_sums(r->q->fn) && r->q->step_ms % BLOCK_SUM_MS == 0, overlap = false;
+    int bad = values ? read_series(r, w, use_sums, &s, &overlap, e) : out_of_memory(e);
+    if (bad == 0 && use_sums && overlap)
+        bad = read_series(r, w, false, &s, &overlap, e);
+    if (bad == 0 && s.count) {
+        untangle(&s);
+        if (metric_fn_apply(r->q->fn, &r->windows, s.items, s.count, values) < 0)
+            bad = out_of_memory(e);
+        else
+            ret->series[ret->count++] = (struct metric_points){ w->id, metric_labels_ref(w->labels), TAKE(values) };
     }
-    ret->series[ret->count++] = (struct metric_points){ w->id, metric_labels_ref(w->labels), TAKE(values) };
-out:
-    free(plain);
     free(values);
     free(s.items);
     return bad;

@@ -51,6 +51,13 @@ static void use_times(struct metric_codec *c, const uint8_t *bytes, size_t len, 
     buf_done(&out);
 }
 
+static void use_sums(struct metric_codec *c, const uint8_t *bytes, size_t len)
+{
+    static struct block_sums sums;
+    if (block_unpack_sums(c, bytes, len, &sums) == 0)
+        check(sums.slots >= 1 && sums.slots <= BLOCK_SUMS_MAX && sums.first >= 0);
+}
+
 static void use_frame(struct metric_codec *c, const uint8_t *bytes, size_t len, size_t old)
 {
     static double before[SLOTS_MOST], values[SLOTS_MOST];
@@ -78,6 +85,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     switch (data[0] & 0x60) {
     case 0x20: use_times(codec, data + 5, size - 5, count); break;
     case 0x40: use_frame(codec, data + 5, size - 5, count); break;
+    case 0x60: use_sums(codec, data + 5, size - 5); break;
     default: use_block(codec, data[0], data + 5, size - 5, data[0] & BLOCK_SPARSE ? total : count, count); break;
     }
     return 0;

@@ -335,6 +335,36 @@ static void a_days_chunks_merge_into_one_with_the_same_answers(void **state)
     compare(f, &s, T0, s.at[s.n - 1], 60000);
     fixture_reopen(f);
     compare(f, &s, T0, s.at[s.n - 1], 3600000);
+    compare(f, &s, T0 + 7 * STEP, s.at[s.n - 1] - 900000, 300000); /* by the sums beside the day's blocks */
+    for (unsigned i = 0; i < 20; i++)
+        fixture_put(f, "m", s.at[s.n - 1] - 100 * STEP + (i + 1) * 1000 + 1, 1e6); /* overlaps the day: no sums */
+    struct metric_result r = fixture_ask(f, "m", T0, s.at[s.n - 1] + 86400000, 86400000, FN_COUNT);
+    assert_true(r.series[0].values[0] + (r.points > 1 ? fmax(r.series[0].values[1], 0) : 0) == 2020);
+    metric_result_done(&r);
+}
+
+static void sums_and_samples_of_one_slot_add_up(void **state)
+{
+    struct fixture *f = *state;
+    struct error e = ERROR_INIT;
+    const int64_t day = 86400000, start = T0 / day * day;
+    /* Three days of a sample each 50 s: each chunk's ends lie within slots, the last day stays unmerged. */
+    for (int64_t i = 0; i < 3 * 1728; i++)
+        fixture_put(f, "m", start + i * 50000, (double)(i % 11));
+    assert_int_equal(metrics_seal(f->metrics, &e), 0);
+    assert_int_equal(metrics_housekeep(f->metrics, start + 2 * day + 3600000, &e), 0);
+    assert_true(count_rows(f, "SELECT COUNT(*) FROM metric_blocks WHERE sums IS NULL") > 0);
+    assert_true(count_rows(f, "SELECT COUNT(*) FROM metric_blocks WHERE sums IS NOT NULL") > 0);
+    struct metric_result r = fixture_ask(f, "m", start + 300000, start + 3 * day - 300000, 300000, FN_SUM);
+    for (size_t k = 0; k < r.points; k++) {
+        int64_t t = r.first_ms + (int64_t)k * r.step_ms;
+        double want = 0;
+        for (int64_t i = (t - 300000 - start) / 50000 + 1; i <= (t - start) / 50000; i++)
+            want += (double)(i % 11);
+        if (r.series[0].values[k] != want)
+            fail_msg("slot %zu: %g instead of %g", k, r.series[0].values[k], want);
+    }
+    metric_result_done(&r);
 }
 
 static void what_is_past_retention_goes_with_its_series(void **state)
@@ -668,6 +698,7 @@ int main(void)
         CASE(what_a_query_has_shown_survives_kill_9),
         CASE(a_damaged_log_costs_its_tail_and_nothing_else),
         CASE(a_days_chunks_merge_into_one_with_the_same_answers),
+        CASE(sums_and_samples_of_one_slot_add_up),
         CASE(what_is_past_retention_goes_with_its_series),
         CASE(a_forgotten_entity_leaves_nothing_and_others_all),
         CASE(the_first_sample_of_a_time_stays),
