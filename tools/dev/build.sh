@@ -86,11 +86,12 @@ job_screenshot() {
 
 job_bench() {
 	build_release
+	need_packages libmicrohttpd-dev
 	need_node
 	npm_ci tests
-	for part in nginx wrk; do
+	npm_ci bench/peers
+	for part in nginx wrk postgres; do
 		tests/support/parts/$part/install.sh >/dev/null
 	done
-	[ ! -e bench/package.json ] || npm_ci bench
 	exec node bench/run.ts "$@"
 }

@@ -52,6 +52,10 @@ export class Nginx {
     return nginx;
   }
 
+  get pid(): number {
+    return this.#process.pid;
+  }
+
   async stop(): Promise<void> {
     if (this.#process.ended === undefined) await this.#process.stop();
     rmSync(this.dir, { recursive: true, force: true });

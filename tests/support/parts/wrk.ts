@@ -14,6 +14,8 @@ export interface WrkOptions {
   connections?: number;
   threads?: number;
   headers?: Record<string, string>;
+  /** Asked in turn, in place of the URL's own path. */
+  paths?: string[];
 }
 
 export interface WrkResult {
@@ -26,6 +28,16 @@ export interface WrkResult {
   errors: number;
 }
 
+/** A path has no character that JSON and Lua would quote differently. */
+const inTurn = (paths: string[]): string => `
+local paths = { ${paths.map((path) => JSON.stringify(path)).join(', ')} }
+local n = 0
+request = function()
+  n = n % #paths + 1
+  return wrk.format(nil, paths[n])
+end
+`;
+
 const report = `
 done = function(summary, latency)
   local e = summary.errors
@@ -35,11 +47,11 @@ done = function(summary, latency)
 end
 `;
 
-export function wrk({ url, seconds = 5, connections = 32, threads = 1, headers = {} }: WrkOptions): WrkResult {
+export function wrk({ url, seconds = 5, connections = 32, threads = 1, headers = {}, paths = [] }: WrkOptions): WrkResult {
   const dir = mkdtempSync(join(tmpdir(), 'hbcloud-wrk-'));
   try {
     const script = join(dir, 'report.lua');
-    writeFileSync(script, report);
+    writeFileSync(script, paths.length > 0 ? inTurn(paths) + report : report);
     const sent = Object.entries(headers).flatMap(([name, value]) => ['-H', `${name}: ${value}`]);
     const args = ['-t', String(threads), '-c', String(connections), '-d', `${seconds}s`, '-s', script, ...sent, url];
     const run = spawnSync(join(installed.dir, 'bin/wrk'), args, { encoding: 'utf8' });
