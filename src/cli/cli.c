@@ -52,12 +52,17 @@ int cli_fail(struct cli *c, int status, const char *fmt, ...)
     return status;
 }
 
+int cli_write_failed(struct cli *c)
+{
+    return errno == EPIPE ? CLI_FAILED : cli_fail(c, CLI_FAILED, "cannot write: %s", strerror(errno));
+}
+
 int cli_put(struct cli *c, struct buf *b)
 {
     if (!buf_ok(b))
         return cli_fail(c, CLI_FAILED, "out of memory");
     bool written = fwrite(buf_str(b), 1, b->len, c->out) == b->len && fflush(c->out) == 0;
-    return written ? CLI_OK : cli_fail(c, CLI_FAILED, "cannot write: %s", strerror(errno));
+    return written ? CLI_OK : cli_write_failed(c);
 }
 
 static bool set_echo(FILE *in, bool on)

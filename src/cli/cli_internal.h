@@ -28,6 +28,7 @@ int cli_run(struct cli *c, int argc, char **argv);
 int cli_fail(struct cli *c, int status, const char *fmt, ...) PRINTF_LIKE(3, 4);
 /* Writes the buffer to `out`; a failed write (a full disk, a closed pipe) is CLI_FAILED. */
 int cli_put(struct cli *c, struct buf *b);
+int cli_write_failed(struct cli *c); /* says errno, but for a pipe whose reader went away */
 /* Asks yes or no. CLI_OK: yes; CLI_FAILED: no; CLI_USAGE: cannot ask and --yes was not given. */
 int cli_confirm(struct cli *c, const char *question);
 /* A line typed by a person or piped in, without its newline; `hidden` without echo. NULL: none. Caller frees. */

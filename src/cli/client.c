@@ -3,7 +3,6 @@
 #include "cli/discover.h"
 
 #include <curl/curl.h>
-#include <errno.h>
 #include <string.h>
 
 #define CONNECT_MS 5000
@@ -273,11 +272,10 @@ bool reply_is_error(const struct api_reply *reply, const char *code)
 int reply_print(struct cli *c, const struct api_reply *reply)
 {
     bool newline = reply->body.len && reply->body.data[reply->body.len - 1] == '\n';
-    if (fwrite(reply->body.data, 1, reply->body.len, c->out) != reply->body.len)
-        return cli_fail(c, CLI_FAILED, "cannot write: %s", strerror(errno));
+    bool written = fwrite(reply->body.data, 1, reply->body.len, c->out) == reply->body.len;
     if (!newline && reply->body.len)
         (void)fputc('\n', c->out);
-    return fflush(c->out) == 0 ? CLI_OK : cli_fail(c, CLI_FAILED, "cannot write: %s", strerror(errno));
+    return written && fflush(c->out) == 0 ? CLI_OK : cli_write_failed(c);
 }
 
 /* ---- what failed, and what to do */

@@ -13,7 +13,7 @@ static const struct table_column audit_columns[] = {
     { .title = "FROM", .priority = 2, .min = 9 },
 };
 
-static void audit_row(struct table *t, const json_t *entry)
+static void audit_row(struct table *t, const json_t *entry, const void *ctx UNUSED)
 {
     char ago[FORMAT_MAX];
     const char *name = json_str(entry, "actor.name"), *kind = json_str(entry, "entityType"), *id = json_str(entry, "entityId");
@@ -87,7 +87,7 @@ static const char *key_state(const json_t *key)
     return expires && time_parse(expires, &end) == 0 && end <= clock_now_ms() ? "expired" : "good";
 }
 
-static void key_row(struct table *t, const json_t *key)
+static void key_row(struct table *t, const json_t *key, const void *ctx UNUSED)
 {
     char text[FORMAT_MAX];
     const char *state = key_state(key), *expires = json_str(key, "expiresAt");

@@ -12,7 +12,7 @@ static const struct table_column columns[] = {
     { .title = "MESSAGE", .priority = 1, .min = 10 },
 };
 
-static void deployment_row(struct table *t, const json_t *d)
+static void deployment_row(struct table *t, const json_t *d, const void *ctx UNUSED)
 {
     char ago[FORMAT_MAX], took[FORMAT_MAX];
     const char *state = json_str(d, "status.state");
@@ -72,7 +72,7 @@ static void show_deployment(struct cli *c, struct buf *out, const json_t *reply)
     const struct term *t = &c->term;
     const json_t *d = json_object_get(reply, "deployment");
     const char *state = json_str(d, "status.state");
-    char text[FORMAT_MAX], line[200];
+    char text[FORMAT_MAX], line[200], node[256];
     (void)snprintf(line, sizeof line, "%.0f%%", json_num(d, "status.progress", 0));
     fact_styled(t, out, "Service", STYLE_BOLD, json_str(d, "serviceName"));
     fact_styled(t, out, "State", style_of(state), state);
@@ -86,7 +86,7 @@ static void show_deployment(struct cli *c, struct buf *out, const json_t *reply)
     show_changes(t, out, d);
     fact(t, out, "Trigger", json_str(d, "deployment.trigger"));
     fact(t, out, "By", json_str(d, "deployment.initiatedBy"));
-    fact(t, out, "Node", json_str(d, "nodeId"));
+    fact(t, out, "Node", node_name_of(c, json_str(d, "nodeId"), node, sizeof node));
     fact_time(t, out, "Started", json_str(d, "timing.startedAt"));
     fact_time(t, out, "Ended", json_str(d, "timing.completedAt"));
     if (json_at(d, "timing.duration"))

@@ -65,6 +65,8 @@ static void on_event(void *ctx, const struct sse_event *event)
         _cleanup_json_ json_t *json = NULL;
         if (json_parse(event->data, strlen(event->data), &json, NULL) < 0)
             return;
+        if (str_eq(event->type, "hello"))
+            return; /* the stream's own word: it begins */
         put_event(ev, &out, json);
     }
     ev->failed = cli_put(ev->cli, &out) != CLI_OK;
@@ -84,7 +86,7 @@ static int connect_once(struct events *ev, const char *path)
     struct api_reply reply;
     int r = api_stream(ev->cli, path, ev->sse.id[0] ? header : NULL, on_bytes, ev, &reply);
     bool away = !reply.status || reply.status == 503 || reply.status == 429 || (r == CLI_OK && !ev->failed);
-    if (!away || (!ev->any && r != CLI_OK))
+    if (!ev->failed && !cli_interrupted() && (!away || (!ev->any && r != CLI_OK)))
         api_explain(ev->cli, &reply, r);
     answer_done(&reply);
     return away && (ev->any || r == CLI_OK) ? CLI_OK : r == CLI_OK ? CLI_FAILED : r;

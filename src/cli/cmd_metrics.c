@@ -1,5 +1,6 @@
 /* hbcloud metrics … */
 #include "base/clock.h"
+#include "base/map.h"
 #include "cli/list.h"
 
 #include <math.h>
@@ -12,7 +13,37 @@ static const struct table_column list_columns[] = {
     { .title = "WHEN", .priority = 3 },
 };
 
-static void metric_row(struct table *t, const json_t *metric)
+/* Names of nodes and services by their id, for people. What cannot be read stays an id. */
+static struct map *read_names(struct cli *c)
+{
+    static const struct {
+        const char *path, *list;
+    } lists[] = { { "/v1/infrastructure/nodes?limit=1000", "nodes" }, { "/v1/services?limit=1000", "services" } };
+    struct map *names = map_new(free);
+    for (size_t l = 0; names && l < ARRAY_LEN(lists); l++) {
+        struct api_request rq = { .path = lists[l].path, .quiet = true };
+        _cleanup_reply_ struct api_reply reply;
+        size_t i;
+        json_t *entity;
+        (void)api_call(c, &rq, &reply);
+        json_array_foreach(json_object_get(reply.json, lists[l].list), i, entity)
+        {
+            const char *id = json_str(entity, "id"), *name = json_str(entity, "name");
+            char *copy = id && name ? strdup(name) : NULL;
+            if (copy && map_set(names, id, copy) < 0)
+                free(copy);
+        }
+    }
+    return names;
+}
+
+static const char *name_in(const struct map *names, const char *id)
+{
+    const char *name = names && id ? map_get(names, id) : NULL;
+    return name ? name : id ? id : "";
+}
+
+static void metric_row(struct table *t, const json_t *metric, const void *ctx)
 {
     char value[FORMAT_MAX], ago[FORMAT_MAX];
     _cleanup_buf_ struct buf tags;
@@ -21,7 +52,8 @@ static void metric_row(struct table *t, const json_t *metric)
     table_cell(t, STYLE_NONE, json_str(metric, "metric.name"));
     table_cell(t, STYLE_BOLD, format_number(json_num(metric, "metric.value", NAN), value));
     table_cell(t, STYLE_NONE, json_str(metric, "metric.unit"));
-    table_cellf(t, STYLE_DIM, "%s %s", json_str(metric, "entityType"), json_str(metric, "entityId"));
+    table_cellf(t, STYLE_DIM, "%s %s", json_str(metric, "entityType"),
+                name_in(ctx, json_str(metric, "entityId")));
     table_cell(t, STYLE_NONE, buf_str(&tags));
     table_cell(t, STYLE_NONE, json_str(metric, "source"));
     table_cell(t, STYLE_NONE, format_ago(json_str(metric, "dimensions.timestamp"), ago));
@@ -56,7 +88,7 @@ static int put_entities(struct cli *c, struct buf *path)
 
 int cli_metrics_list(struct cli *c)
 {
-    static const struct list_view view = {
+    struct list_view view = {
         .key = "metrics", .columns = list_columns, .n_columns = ARRAY_LEN(list_columns), .row = metric_row,
         .empty = "No metric matches.",
     };
@@ -69,7 +101,13 @@ int cli_metrics_list(struct cli *c)
     for (size_t i = 0; i < ARRAY_LEN(filters); i++)
         path_query_option(&path, &c->args, filters[i][0], filters[i][1]);
     int r = put_entities(c, &path);
-    return r == CLI_OK ? list_show(c, &path, &view) : r;
+    if (r != CLI_OK)
+        return r;
+    struct map *names = c->json ? NULL : read_names(c);
+    view.ctx = names;
+    r = list_show(c, &path, &view);
+    map_free(names);
+    return r;
 }
 
 /* ---- query */
@@ -107,7 +145,7 @@ static void number_cell(struct table *t, bool known, double v)
     table_cell(t, STYLE_NONE, known ? format_number(v, text) : NULL);
 }
 
-static void series_row(struct cli *c, struct table *t, const json_t *series)
+static void series_row(struct cli *c, struct table *t, const json_t *series, const struct map *names)
 {
     const json_t *points = json_object_get(series, "points");
     size_t n = json_array_size(points), i;
@@ -124,9 +162,8 @@ static void series_row(struct cli *c, struct table *t, const json_t *series)
         values[i] = json_is_number(v) ? json_number_value(v) : NAN;
     }
     struct summary s = summarize(values, n);
+    (void)buf_printf(&name, "%s ", name_in(names, json_str(series, "entity_id")));
     format_labels(&name, json_object_get(series, "tags"));
-    if (!name.len)
-        (void)buf_printf(&name, "%s %s", json_str(series, "entity_type"), json_str(series, "entity_id"));
     format_sparkline(&chart, values, n, CHART_MARKS, c->term.utf8);
     table_cell(t, STYLE_NONE, buf_str(&name));
     table_cell(t, STYLE_GOOD, buf_str(&chart));
@@ -147,10 +184,12 @@ static int print_query(struct cli *c, const json_t *reply)
     char from[TIME_TEXT_LEN + 1], to[TIME_TEXT_LEN + 1], step[FORMAT_MAX];
     if (!t)
         return cli_fail(c, CLI_FAILED, "out of memory");
+    struct map *names = read_names(c);
     json_array_foreach(json_object_get(reply, "series"), i, series)
-        series_row(c, t, series);
+        series_row(c, t, series, names);
+    map_free(names);
     const char *unit = json_str(reply, "unit");
-    (void)buf_printf(&out, "%s of %s%s%s, one mark to %s and more, %s to %s\n\n", json_str(reply, "fn"), json_str(reply, "name"),
+    (void)buf_printf(&out, "%s of %s%s%s, a point each %s, %s to %s\n\n", json_str(reply, "fn"), json_str(reply, "name"),
                      unit ? " in " : "", unit ? unit : "", format_duration(json_num(reply, "step", 0) * 1000, step),
                      time_format(json_int(reply, "from", 0), from), time_format(json_int(reply, "to", 0), to));
     if (table_rows(t) == 0)

@@ -23,7 +23,7 @@ static void gigabytes(struct table *t, const json_t *v)
         table_cell(t, STYLE_DIM, NULL);
 }
 
-static void node_row(struct table *t, const json_t *node)
+static void node_row(struct table *t, const json_t *node, const void *ctx UNUSED)
 {
     char text[FORMAT_MAX];
     _cleanup_buf_ struct buf labels;

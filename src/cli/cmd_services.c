@@ -18,7 +18,7 @@ static void image_text(const json_t *service, char *ret, size_t size)
     (void)snprintf(ret, size, "%.200s%s%.100s", image ? image : "-", tag && *tag ? ":" : "", tag ? tag : "");
 }
 
-static void service_row(struct table *t, const json_t *service)
+static void service_row(struct table *t, const json_t *service, const void *ctx UNUSED)
 {
     char image[320], text[FORMAT_MAX];
     image_text(service, image, sizeof image);
@@ -92,7 +92,7 @@ static void show_service(struct cli *c, struct buf *out, const json_t *reply)
 {
     const struct term *t = &c->term;
     const json_t *service = json_object_get(reply, "service");
-    char image[320], text[FORMAT_MAX];
+    char image[320], text[FORMAT_MAX], node[256];
     const char *state = json_str(service, "status.deployment"), *health = json_str(service, "status.health");
     image_text(service, image, sizeof image);
     fact_styled(t, out, "Name", STYLE_BOLD, json_str(service, "name"));
@@ -103,7 +103,7 @@ static void show_service(struct cli *c, struct buf *out, const json_t *reply)
     fact(t, out, "Type", json_str(service, "type"));
     fact(t, out, "Environment", json_str(service, "environment"));
     fact(t, out, "Managed", json_flag(service, "managed", false) ? "yes" : "no; `" CLI_NAME " services adopt` takes it into care");
-    fact(t, out, "Node", json_str(service, "nodeId"));
+    fact(t, out, "Node", node_name_of(c, json_str(service, "nodeId"), node, sizeof node));
     fact(t, out, "Image", image);
     fact(t, out, "Digest", json_str(service, "container.digest"));
     fact(t, out, "Container", json_str(service, "container.id"));

@@ -21,7 +21,7 @@ static void span_text(int64_t seconds, char *ret, size_t size)
     else if (seconds < 2 * DAY)
         (void)snprintf(ret, size, "%d h", (int)(seconds / HOUR));
     else
-        (void)snprintf(ret, size, "%lld d", (long long)(seconds / DAY));
+        (void)snprintf(ret, size, "%lld d", (long long)((seconds + DAY / 2) / DAY));
 }
 
 const char *format_ago(const char *rfc3339, char ret[FORMAT_MAX])
@@ -46,7 +46,7 @@ const char *format_duration(double ms, char ret[FORMAT_MAX])
     if (ms < 1000)
         (void)snprintf(ret, FORMAT_MAX, "%.0f ms", ms);
     else if (s < MINUTE)
-        (void)snprintf(ret, FORMAT_MAX, "%.1f s", s);
+        (void)snprintf(ret, FORMAT_MAX, s < 10 ? "%.1f s" : "%.0f s", s);
     else if (s < HOUR)
         (void)snprintf(ret, FORMAT_MAX, "%d min %d s", (int)(s / MINUTE), (int)s % MINUTE);
     else

@@ -43,7 +43,7 @@ static int read_page(struct cli *c, const struct buf *base, const char *cursor, 
     size_t i;
     json_t *item;
     json_array_foreach(json_object_get(reply.json, view->key), i, item)
-        view->row(t, item);
+        view->row(t, item, view->ctx);
     const char *next = json_str(reply.json, "next");
     *ret_next = next ? strdup(next) : NULL;
     if (view->footer && footer->len == 0)
@@ -125,6 +125,21 @@ int entity_write(struct cli *c, const struct api_request *rq, const char *done, 
     text_clean(&out, name, false);
     (void)buf_printf(&out, " %s\n", done);
     return cli_put(c, &out);
+}
+
+const char *node_name_of(struct cli *c, const char *id, char *ret, size_t size)
+{
+    str_copy(ret, size, id ? id : "");
+    if (!id)
+        return ret;
+    _cleanup_buf_ struct buf path;
+    buf_init(&path, 0);
+    entity_path(&path, "/v1/infrastructure/nodes/", id, "");
+    struct api_request rq = { .path = buf_str(&path), .quiet = true };
+    _cleanup_reply_ struct api_reply reply;
+    if (api_call(c, &rq, &reply) == CLI_OK && json_str(reply.json, "node.name"))
+        str_copy(ret, size, json_str(reply.json, "node.name"));
+    return ret;
 }
 
 void entity_path(struct buf *out, const char *collection, const char *reference, const char *after)

@@ -13,7 +13,8 @@ struct list_view {
     const char *key;
     const struct table_column *columns;
     size_t n_columns;
-    void (*row)(struct table *t, const json_t *item);
+    void (*row)(struct table *t, const json_t *item, const void *ctx);
+    const void *ctx;
     void (*footer)(struct cli *c, struct buf *out, const json_t *reply, size_t shown); /* NULL: none */
     const char *empty; /* said in place of a table without rows */
 };
@@ -25,6 +26,9 @@ int list_show(struct cli *c, struct buf *path, const struct list_view *view);
 int entity_show(struct cli *c, const char *path, void (*show)(struct cli *c, struct buf *out, const json_t *reply));
 /* A write: with --json prints the reply, else "NAME <done>". */
 int entity_write(struct cli *c, const struct api_request *rq, const char *done, const char *name);
+
+/* The name of the node of that id, into `ret`; the id itself where it cannot be read. Returns `ret`. */
+const char *node_name_of(struct cli *c, const char *id, char *ret, size_t size);
 
 /* "/v1/services/" + segment + after. */
 void entity_path(struct buf *out, const char *collection, const char *reference, const char *after);
