@@ -253,7 +253,7 @@ static struct {
     pthread_mutex_t lock;
     pthread_cond_t moved;
     bool hanging;
-    unsigned asked;
+    _Atomic unsigned asked;
 } share = { .lock = PTHREAD_MUTEX_INITIALIZER, .moved = PTHREAD_COND_INITIALIZER };
 
 static int scripted_statvfs(const char *path, struct statvfs *ret, bool *ret_directory)
@@ -288,7 +288,7 @@ static void let_hang(bool hanging)
 
 static void O41_a_hanging_share_costs_nobody_else_and_comes_back(void **state)
 {
-    struct host_metrics *h = new_host(scripted_statvfs, 200);
+    struct host_metrics *h = new_host(scripted_statvfs, 1000);
     record("/proc/self/mountinfo", MOUNTINFO);
     let_hang(true);
     for (unsigned round = 0; round < 3; round++) {
