@@ -404,7 +404,7 @@ static int look(struct run *r, char *reason, size_t size, struct error *e)
         return res == -ERR_UNAVAILABLE ? 0 : res;
     if (str_eq(c.state, "running")) {
         _cleanup_json_ json_t *d = document_with(r, &c);
-        res = d ? runtime_check_health(r->deployments->runtime, d, &c, reason, size) : 0;
+        res = d ? runtime_check_health(d, &c, r->job->stopping, reason, size) : 0;
         res = res == 1;
     } else {
         res = died(r, &c, e);
@@ -486,6 +486,8 @@ static int verify(struct run *r, struct error *e)
     char reason[512] = "";
     for (int tries = 0; tries < 5; tries++) {
         int res = look(r, reason, sizeof reason, e);
+        if (run_interrupted(r))
+            return RUN_INTERRUPTED;
         if (res < 0)
             return res;
         if (res == 1) {

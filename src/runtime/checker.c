@@ -25,6 +25,7 @@ struct check { /* one on its way */
     char service_id[ID_LEN + 1];
     struct probe probe;
     CURL *handle;
+    int64_t settled_ms; /* connected; from then on it is known whether the connection stays open. 0: not yet */
 };
 
 struct checker {
@@ -33,7 +34,8 @@ struct checker {
     _Atomic bool stop;
     CURLM *multi;
     struct map *schedules; /* service id -> struct schedule, owned */
-    unsigned under_way;
+    struct check *running[CHECKS_AT_ONCE];
+    unsigned under_way; /* the first of `running` */
     int64_t observed_ms, reconciled_ms;
 };
 
@@ -112,7 +114,7 @@ static void begin_check(struct checker *k, struct entity *x, int64_t now)
     (void)curl_easy_setopt(h, CURLOPT_PRIVATE, check);
     s->running = curl_multi_add_handle(k->multi, h) == CURLM_OK;
     if (s->running) {
-        k->under_way++;
+        k->running[k->under_way++] = check;
     } else {
         curl_easy_cleanup(h);
         free(check);
@@ -179,6 +181,28 @@ static void record(struct checker *k, const char *id, bool good, const char *rea
     error_done(&e);
 }
 
+static void drop_check(struct checker *k, struct check *check)
+{
+    unsigned at = 0;
+    while (k->running[at] != check)
+        at++;
+    k->running[at] = k->running[--k->under_way];
+    (void)curl_multi_remove_handle(k->multi, check->handle);
+    curl_easy_cleanup(check->handle);
+    free(check);
+}
+
+static void end_check(struct checker *k, struct check *check, CURLcode result)
+{
+    char reason[512] = "";
+    int good = probe_verdict(&check->probe, check->handle, (int)result, 0, reason, sizeof reason);
+    struct schedule *s = map_get(k->schedules, check->service_id);
+    if (s)
+        s->running = false;
+    record(k, check->service_id, good == 1, reason);
+    drop_check(k, check);
+}
+
 static void take_results(struct checker *k)
 {
     int left = 0;
@@ -187,19 +211,19 @@ static void take_results(struct checker *k)
         if (message->msg != CURLMSG_DONE)
             continue;
         struct check *check = NULL;
-        char reason[512] = "";
-        CURLcode result = message->data.result;
         (void)curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)&check);
-        int good = probe_verdict(&check->probe, check->handle, (int)result, reason, sizeof reason);
-        struct schedule *s = map_get(k->schedules, check->service_id);
-        if (s)
-            s->running = false;
-        record(k, check->service_id, good == 1, reason);
-        (void)curl_multi_remove_handle(k->multi, check->handle);
-        curl_easy_cleanup(check->handle);
-        free(check);
-        k->under_way--;
+        if (check->probe.kind == PROBE_TCP && message->data.result == CURLE_OK)
+            check->settled_ms = clock_mono_ms() + PROBE_SETTLE_MS;
+        else
+            end_check(k, check, message->data.result);
     }
+}
+
+static void take_settled(struct checker *k, int64_t now)
+{
+    for (unsigned i = k->under_way; i-- > 0;)
+        if (k->running[i]->settled_ms && k->running[i]->settled_ms <= now)
+            end_check(k, k->running[i], CURLE_OK);
 }
 
 /* ---- the thread ---- */
@@ -229,6 +253,7 @@ static void *check_for_ever(void *arg)
         begin_due(k, now);
         (void)curl_multi_perform(k->multi, &running);
         take_results(k);
+        take_settled(k, now);
         look_after(k, now);
         (void)curl_multi_poll(k->multi, NULL, 0, TURN_MS, &ready);
     }
@@ -255,23 +280,6 @@ int checker_start(struct runtime *r, struct checker **ret, struct error *e)
     return 0;
 }
 
-static void drop_running(struct checker *k)
-{
-    size_t cursor = 0;
-    const char *id;
-    void *value;
-    /* What is still on its way has no owner but the multi handle; let each end or time out here. */
-    while (k->under_way) {
-        int running = 0, ready = 0;
-        (void)curl_multi_perform(k->multi, &running);
-        take_results(k);
-        if (k->under_way)
-            (void)curl_multi_poll(k->multi, NULL, 0, 50, &ready);
-    }
-    while (map_next(k->schedules, &cursor, &id, &value))
-        ((struct schedule *)value)->running = false;
-}
-
 void checker_stop(struct checker *k)
 {
     if (!k)
@@ -279,7 +287,8 @@ void checker_stop(struct checker *k)
     k->stop = true;
     (void)curl_multi_wakeup(k->multi);
     (void)pthread_join(k->thread, NULL);
-    drop_running(k);
+    while (k->under_way)
+        drop_check(k, k->running[0]);
     (void)curl_multi_cleanup(k->multi);
     map_free(k->schedules);
     free(k);

@@ -70,8 +70,10 @@ struct probe {
 };
 void probe_of(const json_t *document, struct probe *ret);
 void *probe_handle(const struct probe *p); /* a CURL *, not yet performed; NULL: no memory */
-/* 1 healthy, 0 not with the reason. `result` is the CURLcode. */
-int probe_verdict(const struct probe *p, void *handle, int result, char *ret_reason, size_t size);
+/* 1 healthy, 0 not with the reason. `result` is the CURLcode. A connection shows only after PROBE_SETTLE_MS
+ * whether somebody is behind it: the rest of that time is `wait_ms`. */
+#define PROBE_SETTLE_MS 200
+int probe_verdict(const struct probe *p, void *handle, int result, int wait_ms, char *ret_reason, size_t size);
 /* checker.c */
 int checker_start(struct runtime *r, struct checker **ret, struct error *e);
 void checker_stop(struct checker *c);

@@ -1,7 +1,10 @@
 #include "runtime/internal.h"
 
 #include <curl/curl.h>
+#include <errno.h>
+#include <poll.h>
 #include <stdio.h>
+#include <sys/socket.h>
 
 void probe_of(const json_t *d, struct probe *ret)
 {
@@ -45,11 +48,29 @@ void *probe_handle(const struct probe *p)
     return h;
 }
 
-int probe_verdict(const struct probe *p, void *handle, int result, char *ret_reason, size_t size)
+/* A publishing proxy takes every connection and closes it at once when nobody listens behind it. */
+static bool stays_open(CURL *h, int wait_ms)
+{
+    curl_socket_t fd = CURL_SOCKET_BAD;
+    char byte;
+    if (curl_easy_getinfo(h, CURLINFO_ACTIVESOCKET, &fd) != CURLE_OK || fd == CURL_SOCKET_BAD)
+        return false;
+    struct pollfd waiting = { .fd = fd, .events = POLLIN };
+    if (poll(&waiting, 1, wait_ms) <= 0)
+        return true;
+    ssize_t n = recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+    return n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR));
+}
+
+int probe_verdict(const struct probe *p, void *handle, int result, int wait_ms, char *ret_reason, size_t size)
 {
     long status = 0;
     if (result != CURLE_OK) {
         (void)snprintf(ret_reason, size, "%s: %s", p->url, curl_easy_strerror((CURLcode)result));
+        return 0;
+    }
+    if (p->kind == PROBE_TCP && !stays_open(handle, wait_ms)) {
+        (void)snprintf(ret_reason, size, "nobody listens behind %s", p->url);
         return 0;
     }
     if (p->kind == PROBE_TCP)
@@ -72,7 +93,12 @@ static int engine_verdict(const struct engine_container *c, char *ret_reason, si
     return 0;
 }
 
-int runtime_check_health(struct runtime *r UNUSED, const json_t *d, const struct engine_container *c, char *ret_reason, size_t size)
+static int stop_asked(void *stop, curl_off_t a UNUSED, curl_off_t b UNUSED, curl_off_t c UNUSED, curl_off_t d UNUSED)
+{
+    return *(const _Atomic bool *)stop;
+}
+
+int runtime_check_health(const json_t *d, const struct engine_container *c, const _Atomic bool *stop, char *ret_reason, size_t size)
 {
     struct probe p;
     probe_of(d, &p);
@@ -86,7 +112,10 @@ int runtime_check_health(struct runtime *r UNUSED, const json_t *d, const struct
     CURL *h = probe_handle(&p);
     if (!h)
         return -1;
-    int verdict = probe_verdict(&p, h, (int)curl_easy_perform(h), ret_reason, size);
+    (void)curl_easy_setopt(h, CURLOPT_NOPROGRESS, 0L);
+    (void)curl_easy_setopt(h, CURLOPT_XFERINFOFUNCTION, stop_asked);
+    (void)curl_easy_setopt(h, CURLOPT_XFERINFODATA, (void *)(uintptr_t)stop);
+    int verdict = probe_verdict(&p, h, (int)curl_easy_perform(h), PROBE_SETTLE_MS, ret_reason, size);
     curl_easy_cleanup(h);
     return verdict;
 }

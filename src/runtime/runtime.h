@@ -71,8 +71,8 @@ void runtime_fill_container(json_t *document, const struct engine_container *c);
 int runtime_refresh_service(struct runtime *r, const char *id, struct error *e);
 
 /* One health check now, of a service document's own kind (HTTP path, TCP, engine's). 1 healthy, 0 not (why in
- * `ret_reason`), -1 undecided yet. Blocks for at most the check's timeout. */
-int runtime_check_health(struct runtime *r, const json_t *document, const struct engine_container *c, char *ret_reason, size_t size);
+ * `ret_reason`), -1 undecided yet. Blocks for at most the check's timeout, or until `*stop`. */
+int runtime_check_health(const json_t *document, const struct engine_container *c, const _Atomic bool *stop, char *ret_reason, size_t size);
 
 /* Managed services that failed and any that is unhealthy, at most `max`; how many there are in the list. */
 struct runtime_trouble {
