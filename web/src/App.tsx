@@ -1,10 +1,11 @@
-import { lazy, useEffect, type ReactNode } from 'react';
+import { useEffect, type ReactNode } from 'react';
 import { BrowserRouter, Navigate, Route, Routes, useLocation } from 'react-router';
 import { checkSession } from './api/checkSession';
 import { Failed } from './components/States';
 import { Shell } from './components/shell/Shell';
 import { Toaster } from './components/Toaster';
 import { useResource } from './hooks/useResource';
+import { patientLazy } from './lib/patientLazy';
 import { forgetEntities, receive } from './state/entities';
 import { startLive, stopLive } from './state/live';
 import { forgetSamples, receiveSample } from './state/samples';
@@ -12,17 +13,17 @@ import { useSession } from './state/session';
 import { receiveSystemChange } from './state/system';
 import type { HubEvent } from './api/events';
 
-const Login = lazy(() => import('./pages/Login'));
-const Overview = lazy(() => import('./pages/Overview'));
-const Nodes = lazy(() => import('./pages/Nodes'));
-const NodeDetail = lazy(() => import('./pages/NodeDetail'));
-const Services = lazy(() => import('./pages/Services'));
-const ServiceDetail = lazy(() => import('./pages/ServiceDetail'));
-const Deploy = lazy(() => import('./pages/Deploy'));
-const Deployments = lazy(() => import('./pages/Deployments'));
-const DeploymentDetail = lazy(() => import('./pages/DeploymentDetail'));
-const Settings = lazy(() => import('./pages/Settings'));
-const NotFound = lazy(() => import('./pages/NotFound'));
+const Login = patientLazy(() => import('./pages/Login'));
+const Overview = patientLazy(() => import('./pages/Overview'));
+const Nodes = patientLazy(() => import('./pages/Nodes'));
+const NodeDetail = patientLazy(() => import('./pages/NodeDetail'));
+const Services = patientLazy(() => import('./pages/Services'));
+const ServiceDetail = patientLazy(() => import('./pages/ServiceDetail'));
+const Deploy = patientLazy(() => import('./pages/Deploy'));
+const Deployments = patientLazy(() => import('./pages/Deployments'));
+const DeploymentDetail = patientLazy(() => import('./pages/DeploymentDetail'));
+const Settings = patientLazy(() => import('./pages/Settings'));
+const NotFound = patientLazy(() => import('./pages/NotFound'));
 
 function onEvent(event: HubEvent) {
   if (event.type === 'metric.sampled') receiveSample(event);

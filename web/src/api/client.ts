@@ -18,10 +18,30 @@ const session: Middleware = {
   },
 };
 
+const RETRY_MS = [250, 1000];
+const pause = (ms: number) => new Promise((done) => setTimeout(done, ms));
+
+/*
+ * A browser drops what is under way whenever a network interface comes or goes, and each container that starts brings one.
+ * What is safe to repeat is repeated; an answer, of whatever status, never is.
+ */
+async function patientFetch(request: Request): Promise<Response> {
+  const safe = request.method === 'GET' || request.headers.has('Idempotency-Key');
+  for (const ms of safe ? RETRY_MS : []) {
+    try {
+      return await fetch(request.clone());
+    } catch (thrown) {
+      if (request.signal.aborted) throw thrown;
+      await pause(ms);
+    }
+  }
+  return fetch(request);
+}
+
 export const client = createClient<paths>({
   baseUrl: `${window.location.origin}/v1`,
   credentials: 'same-origin',
-  fetch: (request) => fetch(request), // looked up at each call, so that tests can take its place
+  fetch: patientFetch,
 });
 client.use(session);
 

@@ -38,7 +38,7 @@ function StateCard({ deployment: d }: { deployment: Deployment }) {
       <div className="space-y-3 px-4 py-3">
         <div className="flex flex-wrap items-center gap-3">
           <Status state={state} label={state} testId="deployment-status" live />
-          <span className="font-medium">{Math.round(progress)}%</span>
+          {!bad && <span className="font-medium">{Math.round(progress)}%</span>}
           {!bad && message && <span className="min-w-0 flex-1 text-muted">{message}</span>}
         </div>
         <Progress value={progress} label="Progress" tone={bad ? 'bad' : state === 'completed' ? 'ok' : 'accent'} />

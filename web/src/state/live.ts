@@ -19,6 +19,9 @@ export const useLive = create<{ link: Link; gap: number }>(() => ({ link: { phas
 const setLink = (link: Link) => useLive.setState({ link });
 const countGap = () => useLive.setState((s) => ({ gap: s.gap + 1 }));
 
+/* Lost for longer than a blink: the first new try has failed too. */
+export const useOffline = () => useLive(({ link }) => (link.phase === 'waiting' || link.phase === 'connecting') && link.attempt > 1);
+
 const WAITS = [1, 2, 4, 8, 15, 30];
 export const waitSeconds = (attempt: number) => WAITS[Math.min(attempt, WAITS.length) - 1] ?? 1;
 

@@ -34,8 +34,22 @@ describe('the client', () => {
   it('speaks of status and reach when there is no ApiError', async () => {
     mockHub(() => ({ status: 502, body: 'bad gateway' }));
     expect(asHubError(await hub.system().catch((e: unknown) => e)).message).toContain('502');
-    vi.stubGlobal('fetch', () => Promise.reject(new TypeError('Failed to fetch')));
-    expect(asHubError(await hub.system().catch((e: unknown) => e))).toMatchObject({ status: 0, code: 'UNREACHABLE' });
+  });
+  it('repeats what is safe to repeat when the network blinks, and nothing else', async () => {
+    vi.useFakeTimers();
+    const dropped = vi.fn(() => Promise.reject(new TypeError('Failed to fetch')));
+    vi.stubGlobal('fetch', dropped);
+    const tried = async (call: Promise<unknown>) => {
+      dropped.mockClear();
+      const caught = call.catch((e: unknown) => e);
+      await vi.advanceTimersByTimeAsync(5000);
+      expect(asHubError(await caught)).toMatchObject({ status: 0, code: 'UNREACHABLE' });
+      return dropped.mock.calls.length;
+    };
+    expect(await tried(hub.system())).toBe(3);
+    expect(await tried(hub.deploy({ name: 'a', container: { image: 'i' }, networking: { internalPort: 1 } }, 'key-1'))).toBe(3);
+    expect(await tried(hub.deleteNode('attic'))).toBe(1);
+    vi.useRealTimers();
   });
   it('ends the session on 401, but not when signing in was refused', async () => {
     mockHub(() => ({ status: 401, body: mockError('UNAUTHORIZED', 'no') }));

@@ -1,13 +1,13 @@
 import { WifiOff } from 'lucide-react';
 import { useNow } from '@/hooks/useNow';
-import { retryLive, useLive } from '@/state/live';
+import { retryLive, useLive, useOffline } from '@/state/live';
 import { Button } from '../ui/button';
 
-/* Only a lost connection is worth a banner; the first try and a quick second one are not. */
+/* A connection that is back within a second is not worth a banner. */
 export function ConnectionBanner() {
   const link = useLive((s) => s.link);
   const now = useNow();
-  const lost = link.phase === 'waiting' || (link.phase === 'connecting' && link.attempt > 1);
+  const lost = useOffline();
   const seconds = link.phase === 'waiting' ? Math.max(0, Math.ceil((link.retryAt - now) / 1000)) : 0;
   return (
     <div role="status">

@@ -2,7 +2,7 @@ import { BookOpen, Boxes, LayoutDashboard, Rocket, Server, Settings, type Lucide
 import { Suspense, useEffect } from 'react';
 import { NavLink, Outlet, useLocation } from 'react-router';
 import { cn } from '@/lib/cn';
-import { useLive } from '@/state/live';
+import { useLive, useOffline } from '@/state/live';
 import { useSession } from '@/state/session';
 import { Boundary } from '../Boundary';
 import { Logo } from '../Logo';
@@ -71,7 +71,7 @@ function BottomNav() {
 
 export function Shell() {
   const { pathname } = useLocation();
-  const offline = useLive((s) => s.link.phase === 'waiting' || (s.link.phase === 'connecting' && s.link.attempt > 1));
+  const offline = useOffline();
   useEffect(() => {
     window.scrollTo(0, 0);
   }, [pathname]);
