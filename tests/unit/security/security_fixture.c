@@ -82,7 +82,7 @@ static size_t other_rows(struct fixture *f)
         json_object_foreach(item, method, operation) {
             const char *id = json_str(operation, "operationId");
             if (id && !is_ours(id) && n < 256)
-                f->others[n++] = (struct api_operation){ id, answer_calls };
+                f->others[n++] = (struct api_operation){ .id = id, .handle = answer_calls };
         }
     return n;
 }

@@ -222,8 +222,8 @@ static void lists_filter_and_page(void **state)
     for (int pages = 0; query[0]; pages++) {
         _cleanup_answer_ struct answer a = { 0 };
         size_t i;
-        json_t *entry;
-        json_array_foreach(list(query, &a), i, entry)
+        json_t *entry, *entries = list(query, &a);
+        json_array_foreach(entries, i, entry)
             assert_int_equal(json_int(entry, "seq", 0), expected--);
         const char *next = json_str(a.body, "next");
         query[0] = '\0';

@@ -3,11 +3,14 @@
 
 #include "base/str.h"
 
+#include <dirent.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <sqlite3.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -34,13 +37,12 @@ static int setup(void **state)
 static int teardown(void **state)
 {
     struct fixture *f = *state;
-    static const char *const names[] = { "", "-wal", "-shm", ".before-2", ".before-3" };
     store_close(f->store);
-    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
-        char path[128];
-        (void)snprintf(path, sizeof path, "%s%s", f->path, names[i]);
-        (void)unlink(path);
-    }
+    DIR *d = opendir(f->dir);
+    for (struct dirent *x; d && (x = readdir(d));)
+        if (x->d_name[0] != '.')
+            (void)unlinkat(dirfd(d), x->d_name, 0);
+    (void)closedir(d);
     (void)rmdir(f->dir);
     free(f);
     return 0;
@@ -181,6 +183,235 @@ static void o29_wal_stays_bounded_beside_readers(void **state)
     assert_true(highest < (256 << 10) + (64 << 10));
 }
 
+/* ---- other processes */
+
+static int64_t now_ms(void)
+{
+    struct timespec t;
+    (void)clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+/* A child that runs `sql` on the file, says so, and holds what it has until the pipe it reads is closed. */
+static pid_t process_that_holds(const char *path, const char *sql, int *ret_hold)
+{
+    int said[2], hold[2];
+    char c;
+    assert_int_equal(pipe(said), 0);
+    assert_int_equal(pipe(hold), 0);
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        sqlite3 *db = NULL;
+        (void)close(hold[1]);
+        bool fine = sqlite3_open(path, &db) == SQLITE_OK && sqlite3_exec(db, sql, NULL, NULL, NULL) == SQLITE_OK;
+        if (!fine || write(said[1], "x", 1) != 1)
+            _exit(1);
+        (void)!read(hold[0], &c, 1);
+        _exit(0);
+    }
+    (void)close(said[1]);
+    (void)close(hold[0]);
+    assert_int_equal(read(said[0], &c, 1), 1);
+    (void)close(said[0]);
+    *ret_hold = hold[1];
+    return child;
+}
+
+static void let_go(pid_t child, int hold)
+{
+    (void)close(hold);
+    assert_int_equal(waitpid(child, NULL, 0), child);
+}
+
+/* O31: another program's lock gives a clear error within the timeout, readers go on, and afterwards all is well. */
+static void o31_a_lock_of_another_process_is_named_in_time(void **state)
+{
+    struct fixture *f = *state;
+    struct error e = ERROR_INIT;
+    struct store_conn *w = NULL;
+    store_close(TAKE(f->store));
+    int hold = -1;
+    pid_t child = process_that_holds(f->path, "BEGIN IMMEDIATE", &hold);
+    assert_int_equal(store_open(&(struct store_options){ .path = f->path, .busy_timeout_ms = 300 }, &f->store, &e), 0);
+    int64_t began = now_ms();
+    assert_int_equal(store_acquire(f->store, STORE_WRITE, &w, &e), -ERR_UNAVAILABLE);
+    assert_in_range(now_ms() - began, 250, 3000);
+    assert_non_null(strstr(e.message, "locked by another program"));
+    assert_int_equal(count_milestones(f), 0);
+    let_go(child, hold);
+    w = acquire(f, STORE_WRITE);
+    add_milestone(w, "a", "x", 1);
+    assert_int_equal(store_commit(w, NULL), 0);
+    store_release(w);
+    assert_int_equal(count_milestones(f), 1);
+}
+
+/* O31: nor does a start hang: the program says why it does not come up (that readers go on is shown above). */
+static void o31_a_start_behind_a_lock_says_why(void **state)
+{
+    struct fixture *f = *state;
+    struct store *second = NULL;
+    struct error e = ERROR_INIT;
+    int hold = -1;
+    struct store_conn *w = acquire(f, STORE_WRITE);
+    assert_int_equal(store_exec(w, NULL, "DELETE FROM schema_migrations WHERE version = 2", ""), 0); /* something to migrate */
+    assert_int_equal(store_commit(w, NULL), 0);
+    store_release(w);
+    store_close(TAKE(f->store));
+    pid_t child = process_that_holds(f->path, "BEGIN IMMEDIATE; INSERT INTO learning_milestones (id, category, milestone, created_at) "
+                                              "VALUES ('x', 'x', 'x', 1)", &hold);
+    int64_t began = now_ms();
+    assert_int_equal(store_open(&(struct store_options){ .path = f->path, .busy_timeout_ms = 300 }, &second, &e), -ERR_UNAVAILABLE);
+    assert_in_range(now_ms() - began, 250, 5000);
+    assert_null(second);
+    assert_non_null(strstr(e.message, "locked by another program"));
+    let_go(child, hold);
+}
+
+/* O31: a reader that idles in its transaction keeps no writer and no migration waiting. */
+static void o31_an_idle_reader_blocks_nobody(void **state)
+{
+    struct fixture *f = *state;
+    int hold = -1;
+    store_close(TAKE(f->store));
+    pid_t child = process_that_holds(f->path, "BEGIN; SELECT COUNT(*) FROM learning_milestones", &hold);
+    assert_int_equal(store_open(&(struct store_options){ .path = f->path, .busy_timeout_ms = 300 }, &f->store, NULL), 0);
+    struct store_conn *w = acquire(f, STORE_WRITE);
+    assert_int_equal(store_exec(w, NULL, "ALTER TABLE learning_milestones ADD COLUMN more TEXT", ""), 0);
+    assert_int_equal(store_commit(w, NULL), 0);
+    store_release(w);
+    assert_int_equal(count_milestones(f), 0);
+    let_go(child, hold);
+}
+
+static void an_exhausted_pool_says_so_in_time(void **state)
+{
+    struct fixture *f = *state;
+    struct error e = ERROR_INIT;
+    struct store_conn *readers[2], *more = NULL;
+    store_close(TAKE(f->store));
+    assert_int_equal(store_open(&(struct store_options){ .path = f->path, .readers = 2, .acquire_ms = 200 }, &f->store, &e), 0);
+    for (size_t i = 0; i < 2; i++)
+        readers[i] = acquire(f, STORE_READ);
+    int64_t began = now_ms();
+    assert_int_equal(store_acquire(f->store, STORE_READ, &more, &e), -ERR_UNAVAILABLE);
+    assert_in_range(now_ms() - began, 190, 3000);
+    assert_string_equal(e.message, "The database is busy: no reading connection came free in 200 ms.");
+    assert_null(more);
+    struct store_conn *w = acquire(f, STORE_WRITE); /* the writer is not one of them */
+    assert_int_equal(store_acquire(f->store, STORE_WRITE, &more, &e), -ERR_UNAVAILABLE);
+    assert_non_null(strstr(e.message, "writing"));
+    store_release(w);
+    store_release(readers[0]);
+    assert_int_equal(store_acquire(f->store, STORE_READ, &more, &e), 0);
+    store_release(more);
+    store_release(readers[1]);
+}
+
+/* ---- migrations */
+
+static int64_t number_in(const char *path, const char *sql)
+{
+    sqlite3 *db = NULL;
+    sqlite3_stmt *s = NULL;
+    assert_int_equal(sqlite3_open_v2(path, &db, SQLITE_OPEN_READONLY, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_prepare_v2(db, sql, -1, &s, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_step(s), SQLITE_ROW);
+    int64_t n = sqlite3_column_int64(s, 0);
+    (void)sqlite3_finalize(s);
+    (void)sqlite3_close(db);
+    return n;
+}
+
+static void write_past(const char *path, const char *sql)
+{
+    sqlite3 *db = NULL;
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    if (sqlite3_exec(db, sql, NULL, NULL, NULL) != SQLITE_OK)
+        fail_msg("%s", sqlite3_errmsg(db));
+    (void)sqlite3_close(db);
+}
+
+#define UNDO_2 \
+    "DELETE FROM schema_migrations WHERE version >= 2; DROP TABLE metric_series; DROP TABLE metric_groups; DROP TABLE metric_log;" \
+    "DROP TABLE metric_times; DROP TABLE metric_blocks;"
+#define METRIC_TABLES "SELECT COUNT(*) FROM sqlite_master WHERE type = 'table' AND name LIKE 'metric~_%' ESCAPE '~'"
+
+/* As a database of the version before: it is brought up, and what it was is kept, whole and openable. */
+static void a_copy_is_kept_before_a_migration(void **state)
+{
+    struct fixture *f = *state;
+    char copy[128];
+    struct stat st;
+    struct store_conn *w = acquire(f, STORE_WRITE);
+    add_milestone(w, "a", "kept", 1);
+    assert_int_equal(store_commit(w, NULL), 0);
+    store_release(w);
+    int newest = store_schema_version(f->store);
+    store_close(TAKE(f->store));
+    (void)snprintf(copy, sizeof copy, "%s.before-2", f->path);
+    assert_int_equal(access(copy, F_OK), -1); /* a new database has nothing to keep */
+    write_past(f->path, UNDO_2);
+    assert_int_equal(store_open(&(struct store_options){ .path = f->path }, &f->store, NULL), 0);
+    assert_int_equal(store_schema_version(f->store), newest);
+    assert_int_equal(count_milestones(f), 1);
+    assert_int_equal(number_in(copy, "SELECT MAX(version) FROM schema_migrations"), 1);
+    assert_int_equal(number_in(copy, "SELECT COUNT(*) FROM learning_milestones WHERE milestone = 'kept'"), 1);
+    assert_int_equal(number_in(copy, METRIC_TABLES), 0);
+    assert_int_equal(stat(copy, &st), 0);
+    assert_int_equal(st.st_mode & 0777, 0600);
+}
+
+/* The last statement of migration 2 fails: none of the ones before it is left. */
+static void a_migration_that_fails_is_undone_whole(void **state)
+{
+    struct fixture *f = *state;
+    struct error e = ERROR_INIT;
+    store_close(TAKE(f->store));
+    write_past(f->path, UNDO_2 "CREATE INDEX idx_metric_blocks_times ON learning_milestones(id)");
+    assert_true(store_open(&(struct store_options){ .path = f->path }, &f->store, &e) < 0);
+    assert_non_null(strstr(e.message, "Migration 2"));
+    assert_non_null(strstr(e.message, "undone"));
+    assert_int_equal(number_in(f->path, METRIC_TABLES), 0);
+    assert_int_equal(number_in(f->path, "SELECT MAX(version) FROM schema_migrations"), 1);
+    write_past(f->path, "DROP INDEX idx_metric_blocks_times");
+    assert_int_equal(store_open(&(struct store_options){ .path = f->path }, &f->store, &e), 0);
+}
+
+static void its_files_are_the_owners_alone(void **state)
+{
+    struct fixture *f = *state;
+    static const char *const names[] = { "", "-wal", "-shm" };
+    struct store_conn *w = acquire(f, STORE_WRITE);
+    add_milestone(w, "a", "x", 1);
+    assert_int_equal(store_commit(w, NULL), 0);
+    store_release(w);
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        char path[128];
+        struct stat st;
+        (void)snprintf(path, sizeof path, "%s%s", f->path, names[i]);
+        assert_int_equal(stat(path, &st), 0);
+        assert_int_equal(st.st_mode & 077, 0);
+    }
+}
+
+/* More statements than a connection keeps: the least used go, and all still work. */
+static void many_statements_share_few_places(void **state)
+{
+    struct fixture *f = *state;
+    _cleanup_conn_ struct store_conn *c = acquire(f, STORE_READ);
+    for (int64_t round = 0; round < 2; round++)
+        for (int i = 0; i < 100; i++) {
+            char sql[64];
+            _cleanup_rows_ struct store_rows *r = NULL;
+            (void)snprintf(sql, sizeof sql, "SELECT $1 + %d", i);
+            assert_int_equal(store_query(c, NULL, &r, sql, "i", round), 0);
+            assert_int_equal(rows_next(r, NULL), 1);
+            assert_int_equal(rows_int(r, 0), i + round);
+        }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -192,6 +423,14 @@ int main(void)
         T(a_changed_migration_is_refused),
         T(a_damaged_file_is_named),
         T(o29_wal_stays_bounded_beside_readers),
+        T(o31_a_lock_of_another_process_is_named_in_time),
+        T(o31_a_start_behind_a_lock_says_why),
+        T(o31_an_idle_reader_blocks_nobody),
+        T(an_exhausted_pool_says_so_in_time),
+        T(a_copy_is_kept_before_a_migration),
+        T(a_migration_that_fails_is_undone_whole),
+        T(its_files_are_the_owners_alone),
+        T(many_statements_share_few_places),
     };
     return cmocka_run_group_tests_name("store", tests, NULL, NULL);
 }
