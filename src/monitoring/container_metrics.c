@@ -51,15 +51,21 @@ struct round {
     size_t count;
     const _Atomic bool *stop;
     _Atomic size_t next;
+    _Atomic(struct container_engine *) silent; /* did not answer in time: not asked again in this round */
     struct answer *answers;
 };
 
-static void ask_one(const struct sampled_container *container, struct answer *ret)
+static void ask_one(struct round *r, const struct sampled_container *container, struct answer *ret)
 {
     _cleanup_error_ struct error e = ERROR_INIT;
     struct container_engine *g = container->engine;
-    if (g->ops->stats(g, container->container_id, &ret->stats, &e) < 0)
+    if (atomic_load(&r->silent) == g)
         return;
+    if (g->ops->stats(g, container->container_id, &ret->stats, &e) < 0) {
+        if (e.code == ERR_UPSTREAM_TIMEOUT || e.code == ERR_UNAVAILABLE)
+            atomic_store(&r->silent, g);
+        return;
+    }
     ret->at_ms = ret->stats.read_ms ? ret->stats.read_ms : clock_now_ms();
     ret->ok = true;
 }
@@ -71,7 +77,7 @@ static void *ask(void *arg)
         size_t i = atomic_fetch_add(&r->next, 1);
         if (i >= r->count || (r->stop && atomic_load(r->stop)))
             return NULL;
-        ask_one(&r->list[i], &r->answers[i]);
+        ask_one(r, &r->list[i], &r->answers[i]);
     }
 }
 

@@ -19,8 +19,9 @@ struct sampled_container {
 struct container_metrics;
 struct container_metrics *container_metrics_new(const char *source); /* copied; NULL: no memory */
 void container_metrics_free(struct container_metrics *c);
-/* Adds a round's samples. A container whose engine does not answer is left out and counted in `ret_failed`
- * (may be NULL). `stop` (may be NULL): no further container is asked once it is set. */
+/* Adds a round's samples. A container that gives none is left out and counted in `ret_failed` (may be NULL); an
+ * engine that is away or silent is not asked for the rest of the round, so a round waits for one deadline at
+ * most. `stop` (may be NULL): no further container is asked once it is set. */
 void container_metrics_sample(struct container_metrics *c, const struct sampled_container *list, size_t n,
                               const _Atomic bool *stop, struct metric_batch *b, size_t *ret_failed);
 

@@ -7,8 +7,8 @@
 #include <string.h>
 
 #define DEFAULT_MAX_SERIES 500
-#define HEAD_ORDER         (UINT64_MAX - 1) /* what is in the head came after all blocks */
-#define SUM_ORDER          UINT64_MAX
+#define HEAD_ORDER (UINT64_MAX - 1) /* what is in the head came after all blocks */
+#define SUM_ORDER UINT64_MAX
 
 /* ---- which series ---- */
 

@@ -387,7 +387,7 @@ static int query_metrics(void *room, struct request *rq, struct reply *rp, struc
 }
 
 const struct api_operation monitoring_operations[MONITORING_OPERATIONS] = {
-    { "listMetrics", list_metrics },
-    { "queryMetrics", query_metrics },
-    { "listSeries", list_series },
+    { .id = "listMetrics", .handle = list_metrics },
+    { .id = "queryMetrics", .handle = query_metrics },
+    { .id = "listSeries", .handle = list_series },
 };

@@ -16,17 +16,24 @@
 #define HOUSEKEEP_MS 600000
 #define ON_TIME_PERCENT 10 /* of the interval: a round that begins so late still counts as on time */
 
+/* Host and containers have a thread each, so that an engine that hangs costs the host's samples nothing. */
+struct beat {
+    struct sampler *sampler;
+    void (*round)(struct sampler *s, int64_t at_ms);
+    pthread_t thread;
+    bool started;
+};
+
 struct sampler {
     uint32_t magic;
     struct sampler_options o;
     struct host_metrics *host;
     struct container_metrics *containers;
     char host_group[METRIC_TEXT_MAX + 1], container_group[METRIC_TEXT_MAX + 1];
-    pthread_t thread;
+    struct beat host_beat, container_beat;
     pthread_mutex_t lock;
     pthread_cond_t wake;
-    _Atomic bool stop;
-    bool told_failure;
+    _Atomic bool stop, told_failure;
     int64_t housekeep_mono;
     struct sampler_stats stats; /* with `lock` */
 };
@@ -102,9 +109,8 @@ static void note_failure(struct sampler *s, const struct error *e)
     pthread_mutex_lock(&s->lock);
     s->stats.failed++;
     pthread_mutex_unlock(&s->lock);
-    if (!s->told_failure)
+    if (!atomic_exchange(&s->told_failure, true))
         log_error("metrics were not kept: %s", e->message);
-    s->told_failure = true;
 }
 
 static bool keep(struct sampler *s, const char *group, const struct metric_batch *b, int64_t at_ms)
@@ -119,7 +125,7 @@ static bool keep(struct sampler *s, const char *group, const struct metric_batch
         return false;
     }
     if (!b->failed)
-        s->told_failure = false;
+        atomic_store(&s->told_failure, false);
     return true;
 }
 
@@ -138,7 +144,7 @@ static void sample_containers(struct sampler *s, int64_t at_ms)
 {
     struct sampled_container *list = NULL;
     size_t n = 0, failed = 0;
-    if (!s->containers || atomic_load(&s->stop) || s->o.containers(s->o.ctx, &list, &n) < 0)
+    if (s->o.containers(s->o.ctx, &list, &n) < 0)
         return;
     _cleanup_batch_ struct metric_batch b = { 0 };
     if (n)
@@ -195,18 +201,18 @@ static void note_round(struct sampler *s, int64_t due, int64_t last, int64_t too
 
 static void *run(void *arg)
 {
-    struct sampler *s = arg;
+    struct beat *b = arg;
+    struct sampler *s = b->sampler;
     MAGIC_CHECK(s, SAMPLER_MAGIC);
-    _cleanup_batch_ struct metric_batch first = { 0 };
-    host_metrics_sample(s->host, &first); /* percentages of CPU need a look before */
     for (int64_t last = 0, due;; last = due) {
         due = sampler_next(clock_now_ms(), last, s->o.interval_ms);
         int64_t ahead = due - clock_now_ms();
         if (!wait_for(s, ahead > 0 ? ahead : 0))
             return NULL;
-        int64_t started = clock_mono_ms(), at_ms = time_of_round(due, s->o.interval_ms);
-        sample_host(s, at_ms);
-        sample_containers(s, at_ms);
+        int64_t started = clock_mono_ms();
+        b->round(s, time_of_round(due, s->o.interval_ms));
+        if (b != &s->host_beat)
+            continue;
         note_round(s, due, last, clock_mono_ms() - started);
         housekeep(s);
     }
@@ -250,18 +256,30 @@ static struct sampler *sampler_new(const struct sampler_options *o)
     return NULL;
 }
 
+static int beat_start(struct beat *b, struct sampler *s, void (*round)(struct sampler *, int64_t), struct error *e)
+{
+    b->sampler = s;
+    b->round = round;
+    int r = pthread_create(&b->thread, NULL, run, b);
+    b->started = r == 0;
+    return r == 0 ? 0 : error_errno(e, -r, "Starting the sampler");
+}
+
 int sampler_start(const struct sampler_options *o, struct sampler **ret, struct error *e)
 {
     struct sampler *s = sampler_new(o);
     if (!s)
         return error_set(e, ERR_INTERNAL, "No memory for the sampler.");
-    int r = pthread_create(&s->thread, NULL, run, s);
-    if (r != 0) {
-        sampler_free(s);
-        return error_errno(e, -r, "Starting the sampler");
-    }
-    *ret = s;
-    return 0;
+    _cleanup_batch_ struct metric_batch first = { 0 };
+    host_metrics_sample(s->host, &first); /* percentages of CPU need a look before */
+    int r = beat_start(&s->host_beat, s, sample_host, e);
+    if (r == 0 && s->containers)
+        r = beat_start(&s->container_beat, s, sample_containers, e);
+    if (r < 0)
+        sampler_stop(s);
+    else
+        *ret = s;
+    return r;
 }
 
 void sampler_stop(struct sampler *s)
@@ -273,7 +291,10 @@ void sampler_stop(struct sampler *s)
     atomic_store(&s->stop, true);
     pthread_cond_broadcast(&s->wake);
     pthread_mutex_unlock(&s->lock);
-    pthread_join(s->thread, NULL);
+    if (s->host_beat.started)
+        pthread_join(s->host_beat.thread, NULL);
+    if (s->container_beat.started)
+        pthread_join(s->container_beat.thread, NULL);
     sampler_free(s);
 }
 

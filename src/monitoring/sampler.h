@@ -1,7 +1,7 @@
-/* One thread that measures this host and its containers each interval, at multiples of it, and writes both
- * into the metric engine. A round that takes longer skips the times it missed: rounds never pile up.
- * It also keeps the engine tidy (metrics_housekeep), and tells `metric.sampled` for each entity.
- * Ownership: borrows engine, events and contexts until `sampler_stop`. Thread-safe: start and stop by one thread. */
+/* Measures this host and its containers each interval, at multiples of it, and writes both into the metric
+ * engine; host and containers have a thread each. A round that takes longer skips the times it missed: rounds
+ * never pile up. It also keeps the engine tidy (metrics_housekeep), and tells `metric.sampled` of each entity.
+ * Ownership: borrows engine, events and contexts until `sampler_stop`. Callbacks run on its threads. */
 #ifndef HB_SAMPLER_H
 #define HB_SAMPLER_H
 
@@ -27,8 +27,10 @@ int sampler_start(const struct sampler_options *o, struct sampler **ret, struct 
 void sampler_stop(struct sampler *s); /* prompt: waits for at most one engine call; NULL is fine */
 
 struct sampler_stats {
-    uint64_t rounds, skipped, failed, unanswered; /* skipped: times missed; unanswered: containers */
-    int64_t last_round_ms;                        /* how long it took */
+    uint64_t rounds, skipped; /* of the host; skipped: times missed */
+    uint64_t failed;          /* bodies that were not kept */
+    uint64_t unanswered;      /* containers that gave nothing */
+    int64_t last_round_ms;    /* how long it took */
 };
 void sampler_get_stats(struct sampler *s, struct sampler_stats *ret);
 

@@ -339,7 +339,8 @@ struct made_engine {
     unsigned running, most, calls;
     double cpu_seconds;
     int64_t read_ms;
-    const char *dead; /* a container that does not answer */
+    const char *dead; /* a container that does not answer, and how */
+    enum error_code dead_code;
 };
 
 static int made_stats(struct container_engine *g, const char *id, struct engine_stats *ret, struct error *e)
@@ -354,7 +355,7 @@ static int made_stats(struct container_engine *g, const char *id, struct engine_
     m->running--;
     pthread_mutex_unlock(&m->lock);
     if (m->dead && strcmp(id, m->dead) == 0)
-        return error_set(e, ERR_UPSTREAM_TIMEOUT, "no answer");
+        return error_set(e, m->dead_code, "no answer");
     *ret = (struct engine_stats){ .read_ms = m->read_ms,
                                   .cpu_seconds = m->cpu_seconds,
                                   .cpu_limit_cores = 4,
@@ -391,7 +392,8 @@ static void containers_are_asked_a_few_at_a_time(void **state)
                                   .lock = PTHREAD_MUTEX_INITIALIZER,
                                   .cpu_seconds = 10,
                                   .read_ms = T0,
-                                  .dead = "container-5" };
+                                  .dead = "container-5",
+                                  .dead_code = ERR_NOT_FOUND };
     struct sampled_container list[40];
     _cleanup_batch_ struct metric_batch b = { 0 };
     size_t failed = 0;
@@ -406,6 +408,26 @@ static void containers_are_asked_a_few_at_a_time(void **state)
     assert_true(of_service(&b, "service-39", "container.restarts") == 39);
     assert_true(isnan(of_service(&b, "service-0", "container.restarts"))); /* not known */
     assert_true(isnan(of_service(&b, "service-0", "container.cpu.percent")));
+    container_metrics_free(c);
+}
+
+static void a_silent_engine_is_left_alone_for_the_round(void **state)
+{
+    struct made_engine engine = { .base.ops = &MADE_OPS,
+                                  .lock = PTHREAD_MUTEX_INITIALIZER,
+                                  .dead = "container-0",
+                                  .dead_code = ERR_UPSTREAM_TIMEOUT };
+    struct sampled_container list[40];
+    _cleanup_batch_ struct metric_batch b = { 0 };
+    size_t failed = 0;
+    fill_list(list, 40, &engine);
+    for (size_t i = 0; i < 40; i++)
+        strcpy(list[i].container_id, "container-0");
+    struct container_metrics *c = container_metrics_new("docker");
+    container_metrics_sample(c, list, 40, NULL, &b, &failed);
+    assert_in_range(engine.calls, 1, 2 * CONTAINER_THREADS);
+    assert_int_equal(failed, 40);
+    assert_int_equal(b.count, 0);
     container_metrics_free(c);
 }
 
@@ -447,6 +469,7 @@ int main(void)
         HOST(O41_a_hanging_share_costs_nobody_else_and_comes_back),
         cmocka_unit_test(this_machine_can_be_measured),
         cmocka_unit_test(containers_are_asked_a_few_at_a_time),
+        cmocka_unit_test(a_silent_engine_is_left_alone_for_the_round),
         cmocka_unit_test(O42_cpu_of_a_restarted_container_is_a_gap),
     };
     cmocka_set_message_output(CM_OUTPUT_TAP);

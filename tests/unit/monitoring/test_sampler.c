@@ -139,6 +139,81 @@ static void a_wait_that_ends_early_gives_no_sample_twice(void **state)
         assert_int_equal(s.at[i], T0 + (i + 1) * 10000);
 }
 
+/* An engine whose stats call hangs until it is let go. */
+struct hanging_engine {
+    struct container_engine base;
+    pthread_mutex_t lock;
+    pthread_cond_t moved;
+    bool asked, let_go;
+};
+
+static int hanging_stats(struct container_engine *g, const char *id UNUSED, struct engine_stats *ret UNUSED,
+                         struct error *e)
+{
+    struct hanging_engine *h = (struct hanging_engine *)g;
+    pthread_mutex_lock(&h->lock);
+    h->asked = true;
+    pthread_cond_broadcast(&h->moved);
+    while (!h->let_go)
+        pthread_cond_wait(&h->moved, &h->lock);
+    pthread_mutex_unlock(&h->lock);
+    return error_set(e, ERR_UPSTREAM_TIMEOUT, "no answer");
+}
+
+static const struct engine_ops HANGING_OPS = { .stats = hanging_stats };
+
+struct hanging_stage {
+    struct hanging_engine engine;
+    _Atomic unsigned host_rounds_while_hanging;
+};
+
+static int hanging_containers(void *ctx, struct sampled_container **ret, size_t *ret_n)
+{
+    struct hanging_stage *s = ctx;
+    *ret = calloc(8, sizeof **ret);
+    for (size_t i = 0; *ret && i < 8; i++)
+        (*ret)[i] = (struct sampled_container){ "service", "container", &s->engine.base, 0 };
+    *ret_n = *ret ? 8 : 0;
+    return 0;
+}
+
+static void count_host_round(void *ctx, int64_t at_ms UNUSED)
+{
+    struct hanging_stage *s = ctx;
+    pthread_mutex_lock(&s->engine.lock);
+    if (s->engine.asked && ++s->host_rounds_while_hanging == 3) {
+        s->engine.let_go = true;
+        pthread_cond_broadcast(&s->engine.moved);
+    }
+    pthread_mutex_unlock(&s->engine.lock);
+}
+
+static void a_hanging_engine_costs_the_host_nothing(void **state)
+{
+    struct fixture *f = *state;
+    struct error e = ERROR_INIT;
+    struct sampler *sampler;
+    struct hanging_stage s = {
+        .engine = { .base.ops = &HANGING_OPS, .lock = PTHREAD_MUTEX_INITIALIZER, .moved = PTHREAD_COND_INITIALIZER }
+    };
+    struct sampler_options o = { .metrics = f->metrics,
+                                 .interval_ms = 20,
+                                 .host = { .source = "host", .node_id = "n1" },
+                                 .container_source = "docker",
+                                 .containers = hanging_containers,
+                                 .sampled = count_host_round,
+                                 .ctx = &s };
+    clock_set(NULL);
+    assert_int_equal(sampler_start(&o, &sampler, &e), 0);
+    pthread_mutex_lock(&s.engine.lock);
+    while (!s.engine.let_go)
+        pthread_cond_wait(&s.engine.moved, &s.engine.lock);
+    pthread_mutex_unlock(&s.engine.lock);
+    sampler_stop(sampler);
+    assert_true(s.host_rounds_while_hanging >= 3);
+    clock_set(&TEST_CLOCK);
+}
+
 static void stopping_does_not_wait_for_the_interval(void **state)
 {
     struct fixture *f = *state;
@@ -160,9 +235,8 @@ static void stopping_does_not_wait_for_the_interval(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        CASE(samples_stand_at_multiples_of_the_interval),
-        CASE(a_slow_round_skips_what_it_missed),
-        CASE(a_wait_that_ends_early_gives_no_sample_twice),
+        CASE(samples_stand_at_multiples_of_the_interval),   CASE(a_slow_round_skips_what_it_missed),
+        CASE(a_wait_that_ends_early_gives_no_sample_twice), CASE(a_hanging_engine_costs_the_host_nothing),
         CASE(stopping_does_not_wait_for_the_interval),
     };
     clock_set(&TEST_CLOCK);
