@@ -27,7 +27,7 @@ int image_name_parse(const char *reference, const char *tag, struct image_name *
         return refuse(e, "/container/image", "has a tag that is empty or too long");
     if (colon)
         (void)snprintf(n.tag, sizeof n.tag, "%.*s", (int)(len - name_len - 1), colon + 1);
-    if (at && (!str_starts(at, "@sha256:") || strlen(at) != 72))
+    if (at && (!str_starts(at, "@sha256:") || strspn(at + 8, "0123456789abcdef") != 64 || at[72]))
         return refuse(e, "/container/image", "has a digest that is not sha256: and 64 hex digits");
     if (at)
         str_copy(n.digest, sizeof n.digest, at + 1);
