@@ -1,4 +1,4 @@
-import { Boxes, Trash2 } from 'lucide-react';
+import { Boxes, ChartLine, Trash2 } from 'lucide-react';
 import { useCallback, useState } from 'react';
 import { Link, useNavigate, useParams } from 'react-router';
 import { hub } from '@/api/hub';
@@ -61,7 +61,7 @@ function NodeServices({ id }: { id: string }) {
   const services = [...ids].flatMap((sid) => known[sid] ?? data?.find((s) => s.id === sid) ?? []);
   return (
     <Card aria-labelledby="t-services">
-      <CardHeader id="t-services" title="Services on it" hint={data && plural(services.length, 'service')} />
+      <CardHeader id="t-services" title="Services" hint={data && plural(services.length, 'service')} />
       {data ? (services.length > 0 ? <ServiceTable services={services} />
         : <Empty icon={Boxes} title="No service runs here" action={mayDeploy && <Button asChild><Link to={`/services/new?node=${id}`}>Deploy one here</Link></Button>} />)
         : error ? <Failed error={error} retry={reload} what="Its services" /> : <SkeletonRows rows={3} />}
@@ -119,7 +119,8 @@ export default function NodeDetail() {
       <div className="grid items-start gap-4 lg:grid-cols-[minmax(0,1fr)_320px]">
         <div className="min-w-0 space-y-5">
           <NodeServices id={node.id} />
-          <Charts specs={NODE_CHARTS} entityId={node.id} />
+          {node.metadata.lastSeen ? <Charts specs={NODE_CHARTS} entityId={node.id} />
+            : <Card aria-labelledby="t-metrics"><CardHeader id="t-metrics" title="Metrics" /><Empty icon={ChartLine} title="This machine has not been seen yet">Its charts begin with its first sample.</Empty></Card>}
         </div>
         <div className="space-y-4 max-lg:order-first">
           <NodeFacts node={node} />

@@ -21,7 +21,7 @@ function Stat({ label, to, value, detail }: { label: string; to: string; value: 
     <Link to={to} className="card block px-4 py-3 transition-colors hover:border-strong">
       <p className="text-xs text-muted">{label}</p>
       <p className="mt-0.5 text-2xl font-semibold tracking-tight">{value ?? <Skeleton className="my-1 h-6 w-12" />}</p>
-      <p className="truncate text-xs text-muted">{detail}</p>
+      <p className="text-xs text-muted">{detail}</p>
     </Link>
   );
 }
@@ -37,7 +37,7 @@ function Counts({ nodes, nodeTotal, services, serviceTotal, running, success, pr
       <Stat label="Nodes" to="/nodes" value={nodes && (nodeTotal ?? nodes.length)} detail={`${active} active`} />
       <Stat label="Services" to="/services" value={services && (serviceTotal ?? services.length)} detail={`${up} running, ${healthy} healthy`} />
       <Stat label="Deployments under way" to="/deployments" value={success === null ? null : running} detail={success} />
-      <Stat label="Problems" to="/dashboard" value={problems} detail={problems === 0 ? 'all is well' : 'listed below'} />
+      <Stat label="Problems" to="/dashboard" value={problems} detail={problems === 0 ? 'all is well' : 'see what is wrong'} />
     </div>
   );
 }

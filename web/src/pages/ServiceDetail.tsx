@@ -74,7 +74,7 @@ function ServiceDeployments({ id }: { id: string }) {
   const list = [...merged.values()].sort((a, b) => b.timing.startedAt.localeCompare(a.timing.startedAt));
   return (
     <Card aria-labelledby="t-deployments">
-      <CardHeader id="t-deployments" title="Deployments of it" />
+      <CardHeader id="t-deployments" title="Deployments" />
       {!data ? (error ? <Failed error={error} retry={reload} what="Its deployments" /> : <SkeletonRows rows={2} />)
         : list.length === 0 ? <Empty icon={Rocket} title="hbcloud has not deployed it yet" />
         : <ul className="divide-y divide-line">{list.map((d) => <DeploymentRow key={d.id} deployment={d} />)}</ul>}

@@ -9,7 +9,7 @@ import { Keys } from './settings/Keys';
 import { SessionCard } from './settings/SessionCard';
 
 const TABS = [
-  { id: 'keys', label: 'API keys', body: Keys, admin: true },
+  { id: 'keys', label: 'Keys', body: Keys, admin: true },
   { id: 'audit', label: 'Audit', body: Audit, admin: true },
   { id: 'config', label: 'Configuration', body: Config, admin: true },
   { id: 'integrations', label: 'Integrations', body: Integrations, admin: false },

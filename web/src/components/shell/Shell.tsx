@@ -1,6 +1,6 @@
 import { BookOpen, Boxes, LayoutDashboard, Rocket, Server, Settings, type LucideIcon } from 'lucide-react';
 import { Suspense, useEffect } from 'react';
-import { NavLink, Outlet, useLocation } from 'react-router';
+import { Link, NavLink, Outlet, useLocation } from 'react-router';
 import { cn } from '@/lib/cn';
 import { useLive, useOffline } from '@/state/live';
 import { useSession } from '@/state/session';
@@ -49,7 +49,7 @@ function SideNav() {
       <div className="mt-auto space-y-1">
         <a href="/docs" className="flex items-center gap-2.5 rounded-md px-2 py-1.5 text-muted hover:bg-hover hover:text-ink"><BookOpen aria-hidden className="size-4" />API reference</a>
         <div className="flex items-center gap-2 border-t border-line px-2 pt-3">
-          <div className="min-w-0 flex-1"><p className="truncate font-medium">{name}</p><p className="text-2xs text-muted">{role}</p></div>
+          <Link to="/settings/session" title="Session and sign out" className="min-w-0 flex-1 rounded-md hover:underline"><span className="block truncate font-medium">{name}</span><span className="block text-2xs text-muted">{role}</span></Link>
           <ThemeToggle />
         </div>
       </div>

@@ -9,9 +9,9 @@ import { SkeletonRows } from '@/components/ui/skeleton';
 import { Table, Td, Th, Tr } from '@/components/ui/table';
 import { useResource } from '@/hooks/useResource';
 
-function shownValue(s: Setting): string {
-  if (s.value === null) return 'not set';
-  return Array.isArray(s.value) ? s.value.join(', ') : String(s.value);
+function Value({ setting: { value } }: { setting: Setting }) {
+  if (value === null) return <span className="text-faint">not set</span>;
+  return <span className="font-mono break-all">{Array.isArray(value) ? value.join(', ') : String(value)}</span>;
 }
 
 export function Config() {
@@ -30,13 +30,13 @@ export function Config() {
         : shown.length === 0 ? <Empty icon={SlidersHorizontal} title="No setting matches" />
         : (
           <Table>
-            <thead><tr><Th>Setting</Th><Th>Value</Th><Th>From</Th></tr></thead>
+            <thead><tr><Th>Setting</Th><Th className="max-md:hidden">Value</Th><Th className="max-md:hidden">From</Th></tr></thead>
             <tbody>
               {shown.map((s) => (
                 <Tr key={s.key}>
-                  <Td><span className="font-mono text-xs font-medium">{s.key}</span>{s.env && <span className="ml-2 font-mono text-2xs text-faint">{s.env}</span>}<p className="text-xs text-muted">{s.description}</p></Td>
-                  <Td className="max-w-80 min-w-36 font-mono text-xs break-all">{s.value === null ? <span className="font-sans text-faint">not set</span> : shownValue(s)}</Td>
-                  <Td className="text-muted">{s.source}</Td>
+                  <Td><span className="font-mono text-xs font-medium">{s.key}</span>{s.env && <span className="ml-2 font-mono text-2xs text-faint">{s.env}</span>}<p className="text-xs text-muted">{s.description}</p><p className="mt-1 text-xs md:hidden"><Value setting={s} /> <span className="text-muted">({s.source})</span></p></Td>
+                  <Td className="max-w-80 min-w-36 text-xs max-md:hidden"><Value setting={s} /></Td>
+                  <Td className="text-muted max-md:hidden">{s.source}</Td>
                 </Tr>
               ))}
             </tbody>

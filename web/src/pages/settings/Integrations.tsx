@@ -8,7 +8,10 @@ import { SkeletonRows } from '@/components/ui/skeleton';
 import { useSystem } from '@/hooks/useSystem';
 import { dateTime } from '@/lib/format';
 
-const TITLES = new Map(MONITORS);
+const TITLES = new Map([
+  ...MONITORS, ['honeybadger', 'Honeybadger'], ['caddy', 'Caddy'], ['portainer', 'Portainer'], ['tailscale', 'Tailscale'], ['doppler', 'Doppler'],
+  ['cloudflare', 'Cloudflare'], ['hetzner', 'Hetzner'], ['digitalocean', 'DigitalOcean'], ['azure', 'Azure'], ['browserstack', 'BrowserStack'], ['lambdatest', 'LambdaTest'],
+]);
 
 export function Integrations() {
   const { data: system, error, reload } = useSystem();

@@ -101,18 +101,18 @@ export function Keys() {
         : keys.length === 0 ? <Empty icon={KeyRound} title="No API keys" />
         : (
           <Table>
-            <thead><tr><Th>Name</Th><Th>Begins with</Th><Th>Role</Th><Th>State</Th><Th>Last used</Th><Th>Expires</Th><Th><span className="sr-only">Actions</span></Th></tr></thead>
+            <thead><tr><Th>Name</Th><Th className="max-md:hidden">Begins with</Th><Th>Role</Th><Th>State</Th><Th className="max-md:hidden">Last used</Th><Th className="max-md:hidden">Expires</Th><Th><span className="sr-only">Actions</span></Th></tr></thead>
             <tbody>
               {keys.map((k) => {
                 const [state, label] = stateOf(k);
                 return (
                   <Tr key={k.id} className={k.revokedAt ? 'text-muted' : undefined}>
                     <Td className="font-medium">{k.name}</Td>
-                    <Td className="font-mono text-xs">{k.prefix}…</Td>
+                    <Td className="font-mono text-xs max-md:hidden">{k.prefix}…</Td>
                     <Td>{k.role}</Td>
                     <Td><Status state={state} label={label} /></Td>
-                    <Td className="whitespace-nowrap text-muted"><Ago at={k.lastUsedAt} /></Td>
-                    <Td className="whitespace-nowrap text-muted">{k.expiresAt ? dateTime(k.expiresAt) : NOTHING}</Td>
+                    <Td className="whitespace-nowrap text-muted max-md:hidden"><Ago at={k.lastUsedAt} /></Td>
+                    <Td className="whitespace-nowrap text-muted max-md:hidden">{k.expiresAt ? dateTime(k.expiresAt) : NOTHING}</Td>
                     <Td className="text-right">{!k.revokedAt && <Button size="sm" variant="danger" aria-label={`Revoke ${k.name}`} onClick={() => setRevoking(k)}>Revoke</Button>}</Td>
                   </Tr>
                 );
