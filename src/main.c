@@ -25,7 +25,8 @@ static int config_check(int argc, char **argv)
         (void)fprintf(stderr, "hbcloud: %s\n", e.message);
         return r == -ERR_MALFORMED ? 2 : 1;
     }
-    (void)printf("The settings are good%s%s.\n", settings_file(s) ? ": " : "", settings_file(s) ? settings_file(s) : "");
+    (void)printf("The settings are good%s%s.\n", settings_file(s) ? ": " : "",
+                 settings_file(s) ? settings_file(s) : "");
     return 0;
 }
 

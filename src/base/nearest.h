@@ -6,6 +6,7 @@
 
 /* `name_at(ctx, i)` gives the list's words, 0 to n-1; NULL is left out. NULL: none is near (at most a third of
  * the letters may differ; swapped neighbours count once; a word that begins with the mistyped one is near). */
-const char *nearest_word(const char *word, const char *(*name_at)(const void *ctx, size_t i), const void *ctx, size_t n);
+const char *nearest_word(const char *word, const char *(*name_at)(const void *ctx, size_t i), const void *ctx,
+                         size_t n);
 
 #endif

@@ -95,7 +95,8 @@ static int check_value(const struct cli_option *o, const char *value, struct err
     if (o->kind == WORD_NUMBER && str_to_double(value, &number) < 0)
         return error_set(e, ERR_MALFORMED, "--%s must be a number, not '%.60s'", o->name, value);
     if (o->kind == WORD_DURATION && str_to_duration_ms(value, &whole) < 0)
-        return error_set(e, ERR_MALFORMED, "--%s must be a duration such as 30s, 5m or 1h, not '%.60s'", o->name, value);
+        return error_set(e, ERR_MALFORMED, "--%s must be a duration such as 30s, 5m or 1h, not '%.60s'", o->name,
+                         value);
     return 0;
 }
 
@@ -134,8 +135,8 @@ static int parse_long(struct args *a, const struct known *known, struct input *i
         return add_option(a, o, value, in->error);
     }
     const char *near = nearest_word(name, option_at, known, known->n);
-    return error_set(in->error, ERR_MALFORMED, "there is no option --%s here%s%s%s", name, near ? "; did you mean --" : "",
-                     near ? near : "", near ? "?" : "");
+    return error_set(in->error, ERR_MALFORMED, "there is no option --%s here%s%s%s", name,
+                     near ? "; did you mean --" : "", near ? near : "", near ? "?" : "");
 }
 
 /* "-f", "-fvalue", "-f value". */
@@ -164,7 +165,8 @@ static int add_word(struct args *a, const char *word, struct error *e)
     for (size_t i = 0; i < COMMAND_ARGUMENTS_MAX && a->command->arguments[i].name; i++)
         most = a->command->arguments[i].repeat ? ARGS_MAX : i + 1;
     if (a->n_words >= most)
-        return error_set(e, ERR_MALFORMED, most ? "one word too many: '%.60s'" : "no argument is taken here: '%.60s'", word);
+        return error_set(e, ERR_MALFORMED, most ? "one word too many: '%.60s'" : "no argument is taken here: '%.60s'",
+                         word);
     a->words[a->n_words++] = word;
     return 0;
 }
@@ -179,7 +181,8 @@ static int check_words(const struct args *a, struct error *e)
             return error_set(e, ERR_MALFORMED, "%s is empty", arg->name);
         struct cli_option as_option = { .name = arg->name, .kind = WORD_CHOICE, .choices = arg->choices };
         if (arg->kind == WORD_CHOICE && check_value(&as_option, a->words[i], NULL) < 0)
-            return error_set(e, ERR_MALFORMED, "%s must be one of: %s; not '%.60s'", arg->name, arg->choices, a->words[i]);
+            return error_set(e, ERR_MALFORMED, "%s must be one of: %s; not '%.60s'", arg->name, arg->choices,
+                             a->words[i]);
     }
     return 0;
 }

@@ -81,7 +81,8 @@ static size_t on_body(char *bytes, size_t one, size_t len, void *ctx)
     return buf_append(s->body, bytes, n) < 0 ? 0 : n;
 }
 
-static int on_progress(void *ctx UNUSED, curl_off_t a UNUSED, curl_off_t b UNUSED, curl_off_t d UNUSED, curl_off_t e UNUSED)
+static int on_progress(void *ctx UNUSED, curl_off_t a UNUSED, curl_off_t b UNUSED, curl_off_t d UNUSED,
+                       curl_off_t e UNUSED)
 {
     return cli_interrupted();
 }
@@ -121,7 +122,8 @@ static void free_headers(struct curl_slist *headers)
     curl_slist_free_all(headers);
 }
 
-static void set_common(struct client *client, const char *url, struct curl_slist *headers, struct sink *sink, char *failure)
+static void set_common(struct client *client, const char *url, struct curl_slist *headers, struct sink *sink,
+                       char *failure)
 {
     CURL *curl = client->curl;
     curl_easy_reset(curl);
@@ -156,7 +158,8 @@ static int status_of_reply(int status)
     return status == 408 || status == 504 ? CLI_TIMED_OUT : CLI_FAILED;
 }
 
-static int finish(struct client *client, CURLcode code, const struct sink *sink, const char *failure, struct api_reply *ret)
+static int finish(struct client *client, CURLcode code, const struct sink *sink, const char *failure,
+                  struct api_reply *ret)
 {
     long status = 0;
     if (code == CURLE_OK || sink->stopped)
@@ -170,7 +173,8 @@ static int finish(struct client *client, CURLcode code, const struct sink *sink,
     return timed_out(client->curl, code) ? CLI_TIMED_OUT : CLI_UNREACHABLE;
 }
 
-static int exchange(struct client *client, const struct api_request *rq, const char *header, struct sink *sink, struct api_reply *ret)
+static int exchange(struct client *client, const struct api_request *rq, const char *header, struct sink *sink,
+                    struct api_reply *ret)
 {
     MAGIC_CHECK(client, MAGIC);
     int r = CLI_FAILED;
@@ -226,7 +230,8 @@ static bool next_key(struct client *client, const struct api_reply *reply)
     return true;
 }
 
-static int call_with_keys(struct cli *c, const struct api_request *rq, const char *header, struct sink *sink, struct api_reply *ret)
+static int call_with_keys(struct cli *c, const struct api_request *rq, const char *header, struct sink *sink,
+                          struct api_reply *ret)
 {
     int r;
     reply_begin(ret);
@@ -288,17 +293,21 @@ static void explain_no_reply(struct cli *c, const struct api_reply *reply, int s
     if (status == CLI_TIMED_OUT)
         (void)cli_fail(c, status, "the hub at %s did not answer in time", url);
     else
-        (void)cli_fail(c, status, "no hub can be reached at %s: %s\nStart one with `" CLI_NAME " serve`, or say where it is: "
-                       "--url, HBCLOUD_URL, or `" CLI_NAME " login`.", url, reply->failure);
+        (void)cli_fail(c, status,
+                       "no hub can be reached at %s: %s\nStart one with `" CLI_NAME " serve`, or say where it is: "
+                       "--url, HBCLOUD_URL, or `" CLI_NAME " login`.",
+                       url, reply->failure);
 }
 
 static void explain_credentials(struct cli *c)
 {
     const struct client *client = c->client;
     if (client->where.n_keys == 0)
-        (void)fprintf(c->err, "No API key was found. Set HBCLOUD_API_KEY, or run `" CLI_NAME " login --url %s`.\n", client->where.url);
+        (void)fprintf(c->err, "No API key was found. Set HBCLOUD_API_KEY, or run `" CLI_NAME " login --url %s`.\n",
+                      client->where.url);
     else
-        (void)fprintf(c->err, "The key came from %s. Set another in HBCLOUD_API_KEY, or run `" CLI_NAME " login --url %s`.\n",
+        (void)fprintf(c->err,
+                      "The key came from %s. Set another in HBCLOUD_API_KEY, or run `" CLI_NAME " login --url %s`.\n",
                       client->where.origins[client->key], client->where.url);
 }
 
@@ -317,8 +326,7 @@ static void explain_details(struct cli *c, const json_t *error)
     json_t *reason;
     _cleanup_buf_ struct buf text;
     buf_init(&text, 0);
-    json_object_foreach(json_object_get(error, "details"), pointer, reason)
-    {
+    json_object_foreach (json_object_get(error, "details"), pointer, reason) {
         (void)buf_puts(&text, "  ");
         text_clean(&text, pointer, false);
         (void)buf_puts(&text, ": ");
@@ -354,7 +362,8 @@ void api_explain(struct cli *c, const struct api_reply *reply, int status)
     if (reply->json && json_is_object(json_object_get(reply->json, "error")))
         explain_error(c, reply, status);
     else
-        (void)cli_fail(c, status, "%s answered %d, and not as a hub does; is it one?", client_url(c->client), reply->status);
+        (void)cli_fail(c, status, "%s answered %d, and not as a hub does; is it one?", client_url(c->client),
+                       reply->status);
 }
 
 /* ---- paths */

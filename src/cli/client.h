@@ -45,7 +45,7 @@ int api_stream(struct cli *c, const char *path, const char *header,
 /* Builds a path: "/v1/services/" + an encoded segment; then query members. */
 void path_segment(struct buf *path, const char *text);
 void path_query(struct buf *path, const char *name, const char *value); /* value NULL: left out */
-void path_query_option(struct buf *path, const struct args *a, const char *option, const char *name); /* each one given */
-
+void path_query_option(struct buf *path, const struct args *a, const char *option,
+                       const char *name); /* each one given */
 
 #endif

@@ -7,16 +7,20 @@
 /* ---- audit */
 
 static const struct table_column audit_columns[] = {
-    { .title = "SEQ", .priority = 3, .right = true }, { .title = "WHEN", .priority = 8 },
-    { .title = "WHO", .priority = 7, .min = 8 },      { .title = "OPERATION", .priority = 9 },
-    { .title = "OUTCOME", .priority = 6 },            { .title = "ENTITY", .priority = 4, .min = 10 },
+    { .title = "SEQ", .priority = 3, .right = true },
+    { .title = "WHEN", .priority = 8 },
+    { .title = "WHO", .priority = 7, .min = 8 },
+    { .title = "OPERATION", .priority = 9 },
+    { .title = "OUTCOME", .priority = 6 },
+    { .title = "ENTITY", .priority = 4, .min = 10 },
     { .title = "FROM", .priority = 2, .min = 9 },
 };
 
 static void audit_row(struct table *t, const json_t *entry, const void *ctx UNUSED)
 {
     char ago[FORMAT_MAX];
-    const char *name = json_str(entry, "actor.name"), *kind = json_str(entry, "entityType"), *id = json_str(entry, "entityId");
+    const char *name = json_str(entry, "actor.name"), *kind = json_str(entry, "entityType"),
+               *id = json_str(entry, "entityId");
     table_cellf(t, STYLE_DIM, "%lld", (long long)json_int(entry, "seq", 0));
     table_cell(t, STYLE_NONE, format_ago(json_str(entry, "at"), ago));
     table_cell(t, STYLE_NONE, name ? name : json_str(entry, "actor.kind"));
@@ -29,7 +33,10 @@ static void audit_row(struct table *t, const json_t *entry, const void *ctx UNUS
 int cli_audit_list(struct cli *c)
 {
     static const struct list_view view = {
-        .key = "entries", .columns = audit_columns, .n_columns = ARRAY_LEN(audit_columns), .row = audit_row,
+        .key = "entries",
+        .columns = audit_columns,
+        .n_columns = ARRAY_LEN(audit_columns),
+        .row = audit_row,
         .empty = "No entry matches.",
     };
     _cleanup_buf_ struct buf path;
@@ -58,12 +65,13 @@ int cli_audit_verify(struct cli *c)
     }
     const char *reason = json_str(reply.json, "reason");
     if (!good)
-        return cli_fail(c, CLI_FAILED, "the audit is broken at entry %lld: %s", (long long)json_int(reply.json, "firstBad", 0),
+        return cli_fail(c, CLI_FAILED, "the audit is broken at entry %lld: %s",
+                        (long long)json_int(reply.json, "firstBad", 0),
                         reason ? reason : "its hash does not follow from the one before");
     _cleanup_buf_ struct buf out;
     buf_init(&out, 0);
-    (void)buf_printf(&out, "The audit is whole: %lld entries, head %.16s\n", (long long)json_int(reply.json, "checked", 0),
-                     json_str(reply.json, "head"));
+    (void)buf_printf(&out, "The audit is whole: %lld entries, head %.16s\n",
+                     (long long)json_int(reply.json, "checked", 0), json_str(reply.json, "head"));
     return cli_put(c, &out);
 }
 
@@ -72,10 +80,14 @@ int cli_audit_verify(struct cli *c)
 #define KEYS "/v1/keys"
 
 static const struct table_column key_columns[] = {
-    { .title = "NAME", .priority = 9, .min = 10 }, { .title = "ROLE", .priority = 8 },
-    { .title = "STATE", .priority = 7 },           { .title = "PREFIX", .priority = 4 },
-    { .title = "USED", .priority = 6 },            { .title = "EXPIRES", .priority = 5 },
-    { .title = "CREATED", .priority = 3 },         { .title = "ID", .priority = 8 },
+    { .title = "NAME", .priority = 9, .min = 10 },
+    { .title = "ROLE", .priority = 8 },
+    { .title = "STATE", .priority = 7 },
+    { .title = "PREFIX", .priority = 4 },
+    { .title = "USED", .priority = 6 },
+    { .title = "EXPIRES", .priority = 5 },
+    { .title = "CREATED", .priority = 3 },
+    { .title = "ID", .priority = 8 },
 };
 
 static const char *key_state(const json_t *key)
@@ -104,7 +116,11 @@ static void key_row(struct table *t, const json_t *key, const void *ctx UNUSED)
 int cli_keys_list(struct cli *c)
 {
     static const struct list_view view = {
-        .key = "keys", .columns = key_columns, .n_columns = ARRAY_LEN(key_columns), .row = key_row, .empty = "There is no key.",
+        .key = "keys",
+        .columns = key_columns,
+        .n_columns = ARRAY_LEN(key_columns),
+        .row = key_row,
+        .empty = "There is no key.",
     };
     _cleanup_buf_ struct buf path;
     buf_init(&path, 0);
@@ -139,13 +155,16 @@ int cli_keys_show(struct cli *c)
 static int key_body(struct cli *c, json_t **ret)
 {
     const char *role = args_get(&c->args, "role"), *expires = args_get(&c->args, "expires");
-    _cleanup_json_ json_t *body = json_pack("{s:s, s:s}", "name", args_word(&c->args, 0), "role", role ? role : "viewer");
+    _cleanup_json_ json_t *body =
+        json_pack("{s:s, s:s}", "name", args_word(&c->args, 0), "role", role ? role : "viewer");
     int64_t ms;
     char text[TIME_TEXT_LEN + 1];
     if (!body)
         return cli_fail(c, CLI_FAILED, "out of memory");
     if (expires && parse_instant(expires, 1, &ms) < 0)
-        return cli_fail(c, CLI_USAGE, "--expires must be a time such as 2027-01-01T00:00:00Z, or a duration such as 90d; not '%s'", expires);
+        return cli_fail(c, CLI_USAGE,
+                        "--expires must be a time such as 2027-01-01T00:00:00Z, or a duration such as 90d; not '%s'",
+                        expires);
     if (expires)
         (void)json_object_set_new(body, "expiresAt", json_string(time_format(ms, text)));
     *ret = TAKE(body);

@@ -11,8 +11,9 @@
 static int read_document(struct cli *c, json_t **ret, bool *ret_whole)
 {
     const char *file = args_get(&c->args, "file"), *name = args_word(&c->args, 0);
-    static const char *const by_option[] = { "image",  "port",        "node", "type",   "environment", "env",    "volume",
-                                             "domain", "health-path", "cpu",  "memory", "label",       "version" };
+    static const char *const by_option[] = { "image",  "port",   "node",   "type",        "environment",
+                                             "env",    "volume", "domain", "health-path", "cpu",
+                                             "memory", "label",  "version" };
     for (size_t i = 0; file && i < ARRAY_LEN(by_option); i++)
         if (args_has(&c->args, by_option[i]))
             return cli_fail(c, CLI_USAGE, "--file is the whole service, so --%s has no place beside it", by_option[i]);
@@ -40,7 +41,9 @@ static int read_service(struct cli *c, const char *path, struct api_reply *ret)
 /* A POST that may not have arrived is sent again under the same key: it cannot deploy twice. */
 static int create(struct cli *c, const json_t *document, const char *key, struct api_reply *ret)
 {
-    struct api_request rq = { .method = "POST", .path = "/v1/services", .body = document, .idempotency_key = key, .quiet = true };
+    struct api_request rq = {
+        .method = "POST", .path = "/v1/services", .body = document, .idempotency_key = key, .quiet = true
+    };
     int r = api_call(c, &rq, ret);
     for (int i = 0; i < RETRIES && !ret->status && r == CLI_UNREACHABLE && cli_sleep(RETRY_MS); i++) {
         answer_done(ret);
@@ -49,7 +52,8 @@ static int create(struct cli *c, const json_t *document, const char *key, struct
     return r;
 }
 
-static int change(struct cli *c, const char *path, const json_t *document, const json_t *service, bool whole, struct api_reply *ret)
+static int change(struct cli *c, const char *path, const json_t *document, const json_t *service, bool whole,
+                  struct api_reply *ret)
 {
     _cleanup_json_ json_t *patch = service_patch(document, service, whole);
     if (!patch)
@@ -60,7 +64,8 @@ static int change(struct cli *c, const char *path, const json_t *document, const
 
 /* One try: PATCH where the service exists, else POST. Who else made or removed it meanwhile shows as 409 to the
  * POST or 404 to the PATCH: `ret_raced`. */
-static int deploy_once(struct cli *c, const json_t *document, bool whole, const char *key, struct api_reply *ret, bool *ret_raced)
+static int deploy_once(struct cli *c, const json_t *document, bool whole, const char *key, struct api_reply *ret,
+                       bool *ret_raced)
 {
     _cleanup_buf_ struct buf path;
     buf_init(&path, 0);

@@ -5,10 +5,14 @@
 #define DEPLOYMENTS "/v1/deployments"
 
 static const struct table_column columns[] = {
-    { .title = "SERVICE", .priority = 9, .min = 10 }, { .title = "STATE", .priority = 8 },
-    { .title = "CHANGE", .priority = 2 },             { .title = "VERSION", .priority = 6, .min = 8 },
-    { .title = "STARTED", .priority = 7 },            { .title = "TOOK", .priority = 5, .right = true },
-    { .title = "BY", .priority = 3, .min = 6 },       { .title = "ID", .priority = 8 },
+    { .title = "SERVICE", .priority = 9, .min = 10 },
+    { .title = "STATE", .priority = 8 },
+    { .title = "CHANGE", .priority = 2 },
+    { .title = "VERSION", .priority = 6, .min = 8 },
+    { .title = "STARTED", .priority = 7 },
+    { .title = "TOOK", .priority = 5, .right = true },
+    { .title = "BY", .priority = 3, .min = 6 },
+    { .title = "ID", .priority = 8 },
     { .title = "MESSAGE", .priority = 1, .min = 10 },
 };
 
@@ -40,8 +44,12 @@ static void deployments_footer(struct cli *c, struct buf *out, const json_t *rep
 int cli_deployments_list(struct cli *c)
 {
     static const struct list_view view = {
-        .key = "deployments", .columns = columns, .n_columns = ARRAY_LEN(columns), .row = deployment_row,
-        .footer = deployments_footer, .empty = "No deployment matches.",
+        .key = "deployments",
+        .columns = columns,
+        .n_columns = ARRAY_LEN(columns),
+        .row = deployment_row,
+        .footer = deployments_footer,
+        .empty = "No deployment matches.",
     };
     _cleanup_buf_ struct buf path;
     buf_init(&path, 0);
@@ -58,8 +66,7 @@ static void show_changes(const struct term *t, struct buf *out, const json_t *d)
     size_t i;
     json_t *change;
     char line[400];
-    json_array_foreach(json_at(d, "changes.configChanges"), i, change)
-    {
+    json_array_foreach (json_at(d, "changes.configChanges"), i, change) {
         const char *old = json_str(change, "oldValue"), *new = json_str(change, "newValue");
         (void)snprintf(line, sizeof line, "%.100s: %.120s -> %.120s", json_str(change, "key"), old ? old : "(none)",
                        new ? new : "(removed)");
@@ -93,8 +100,7 @@ static void show_deployment(struct cli *c, struct buf *out, const json_t *reply)
         fact(t, out, "Took", format_duration(json_num(d, "timing.duration", 0), text));
     size_t i;
     json_t *item;
-    json_array_foreach(json_at(d, "timing.phases"), i, item)
-    {
+    json_array_foreach (json_at(d, "timing.phases"), i, item) {
         (void)snprintf(line, sizeof line, "%-12.32s %-8.16s %s", json_str(item, "name"), json_str(item, "status"),
                        format_duration(json_num(item, "duration", 0), text));
         fact(t, out, i ? "" : "Steps", line);
@@ -102,8 +108,7 @@ static void show_deployment(struct cli *c, struct buf *out, const json_t *reply)
     fact(t, out, "Id", json_str(d, "id"));
     if (json_array_size(json_at(d, "status.logs")))
         (void)buf_puts(out, "\n");
-    json_array_foreach(json_at(d, "status.logs"), i, item)
-    {
+    json_array_foreach (json_at(d, "status.logs"), i, item) {
         text_clean(out, json_string_value(item), true);
         (void)buf_putc(out, '\n');
     }

@@ -33,7 +33,8 @@ static void put_event_detail(struct buf *out, const json_t *event)
     else if (json_is_string(status))
         (void)buf_printf(out, "  %s", json_string_value(status));
     else if (json_str(event, "data.status.deployment"))
-        (void)buf_printf(out, "  %s, %s", json_str(event, "data.status.deployment"), json_str(event, "data.status.health"));
+        (void)buf_printf(out, "  %s, %s", json_str(event, "data.status.deployment"),
+                         json_str(event, "data.status.health"));
     else if (values)
         (void)buf_printf(out, "  %zu values", json_object_size(values));
     const char *message = json_str(event, "data.status.message");
@@ -46,7 +47,8 @@ static void put_event(struct events *ev, struct buf *out, const json_t *event)
     _cleanup_buf_ struct buf line;
     buf_init(&line, 0);
     const char *at = json_str(event, "at"), *type = json_str(event, "type");
-    (void)buf_printf(&line, "%.8s  %-20s  %s", at && strlen(at) > 19 ? at + 11 : "", type ? type : "", event_subject(event));
+    (void)buf_printf(&line, "%.8s  %-20s  %s", at && strlen(at) > 19 ? at + 11 : "", type ? type : "",
+                     event_subject(event));
     put_event_detail(&line, event);
     int width = ev->cli->term.width;
     (void)text_fit(out, buf_str(&line), width > 0 ? (size_t)width : SIZE_MAX, ev->cli->term.utf8);
@@ -103,7 +105,9 @@ static int follow_events(struct events *ev, const char *path)
             return ev->failed ? CLI_FAILED : CLI_OK;
         if (r != CLI_OK)
             return r;
-        wait = clock_mono_ms() - begun > RETRY_MAX_MS ? RETRY_MIN_MS : wait * 2 > RETRY_MAX_MS ? RETRY_MAX_MS : wait * 2;
+        wait = clock_mono_ms() - begun > RETRY_MAX_MS ? RETRY_MIN_MS
+               : wait * 2 > RETRY_MAX_MS              ? RETRY_MAX_MS
+                                                      : wait * 2;
         if (!cli_sleep(wait))
             return CLI_OK;
     }

@@ -111,7 +111,9 @@ int cli_services_logs(struct cli *c)
     char text[TIME_TEXT_LEN + 1];
     int64_t ms;
     if (since && parse_instant(since, -1, &ms) < 0)
-        return cli_fail(c, CLI_USAGE, "--since must be a time such as 2026-11-25T12:00:00Z, or a duration such as 2h; not '%s'", since);
+        return cli_fail(c, CLI_USAGE,
+                        "--since must be a time such as 2026-11-25T12:00:00Z, or a duration such as 2h; not '%s'",
+                        since);
     if (since)
         since = time_format(ms, text);
     if (args_has(&c->args, "follow") && c->json)

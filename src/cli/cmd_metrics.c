@@ -7,9 +7,12 @@
 #include <string.h>
 
 static const struct table_column list_columns[] = {
-    { .title = "METRIC", .priority = 9, .min = 16 }, { .title = "VALUE", .priority = 8, .right = true },
-    { .title = "UNIT", .priority = 7 },              { .title = "ENTITY", .priority = 5, .min = 8 },
-    { .title = "TAGS", .priority = 4, .min = 8 },    { .title = "SOURCE", .priority = 2 },
+    { .title = "METRIC", .priority = 9, .min = 16 },
+    { .title = "VALUE", .priority = 8, .right = true },
+    { .title = "UNIT", .priority = 7 },
+    { .title = "ENTITY", .priority = 5, .min = 8 },
+    { .title = "TAGS", .priority = 4, .min = 8 },
+    { .title = "SOURCE", .priority = 2 },
     { .title = "WHEN", .priority = 3 },
 };
 
@@ -26,8 +29,7 @@ static struct map *read_names(struct cli *c)
         size_t i;
         json_t *entity;
         (void)api_call(c, &rq, &reply);
-        json_array_foreach(json_object_get(reply.json, lists[l].list), i, entity)
-        {
+        json_array_foreach (json_object_get(reply.json, lists[l].list), i, entity) {
             const char *id = json_str(entity, "id"), *name = json_str(entity, "name");
             char *copy = id && name ? strdup(name) : NULL;
             if (copy && map_set(names, id, copy) < 0)
@@ -52,8 +54,7 @@ static void metric_row(struct table *t, const json_t *metric, const void *ctx)
     table_cell(t, STYLE_NONE, json_str(metric, "metric.name"));
     table_cell(t, STYLE_BOLD, format_number(json_num(metric, "metric.value", NAN), value));
     table_cell(t, STYLE_NONE, json_str(metric, "metric.unit"));
-    table_cellf(t, STYLE_DIM, "%s %s", json_str(metric, "entityType"),
-                name_in(ctx, json_str(metric, "entityId")));
+    table_cellf(t, STYLE_DIM, "%s %s", json_str(metric, "entityType"), name_in(ctx, json_str(metric, "entityId")));
     table_cell(t, STYLE_NONE, buf_str(&tags));
     table_cell(t, STYLE_NONE, json_str(metric, "source"));
     table_cell(t, STYLE_NONE, format_ago(json_str(metric, "dimensions.timestamp"), ago));
@@ -89,11 +90,15 @@ static int put_entities(struct cli *c, struct buf *path)
 int cli_metrics_list(struct cli *c)
 {
     struct list_view view = {
-        .key = "metrics", .columns = list_columns, .n_columns = ARRAY_LEN(list_columns), .row = metric_row,
+        .key = "metrics",
+        .columns = list_columns,
+        .n_columns = ARRAY_LEN(list_columns),
+        .row = metric_row,
         .empty = "No metric matches.",
     };
     static const char *const filters[][2] = {
-        { "entity-type", "entity_type" }, { "name", "name" }, { "category", "category" }, { "source", "source" }, { "range", "time_range" },
+        { "entity-type", "entity_type" }, { "name", "name" },        { "category", "category" },
+        { "source", "source" },           { "range", "time_range" },
     };
     _cleanup_buf_ struct buf path;
     buf_init(&path, 0);
@@ -113,7 +118,7 @@ int cli_metrics_list(struct cli *c)
 /* ---- query */
 
 static const struct table_column query_columns[] = {
-    { .title = "SERIES", .priority = 6, .min = 10 }, { .title = "CHART", .priority = 7 },
+    { .title = "SERIES", .priority = 6, .min = 10 },   { .title = "CHART", .priority = 7 },
     { .title = "LAST", .priority = 8, .right = true }, { .title = "MIN", .priority = 4, .right = true },
     { .title = "MEAN", .priority = 5, .right = true }, { .title = "MAX", .priority = 4, .right = true },
 };
@@ -156,8 +161,7 @@ static void series_row(struct cli *c, struct table *t, const json_t *series, con
     buf_init(&chart, 0);
     if (!values)
         return;
-    json_array_foreach((json_t *)points, i, point)
-    {
+    json_array_foreach ((json_t *)points, i, point) {
         const json_t *v = json_array_get(point, 1);
         values[i] = json_is_number(v) ? json_number_value(v) : NAN;
     }
@@ -185,12 +189,13 @@ static int print_query(struct cli *c, const json_t *reply)
     if (!t)
         return cli_fail(c, CLI_FAILED, "out of memory");
     struct map *names = read_names(c);
-    json_array_foreach(json_object_get(reply, "series"), i, series)
+    json_array_foreach (json_object_get(reply, "series"), i, series)
         series_row(c, t, series, names);
     map_free(names);
     const char *unit = json_str(reply, "unit");
-    (void)buf_printf(&out, "%s of %s%s%s, a point each %s, %s to %s\n\n", json_str(reply, "fn"), json_str(reply, "name"),
-                     unit ? " in " : "", unit ? unit : "", format_duration(json_num(reply, "step", 0) * 1000, step),
+    (void)buf_printf(&out, "%s of %s%s%s, a point each %s, %s to %s\n\n", json_str(reply, "fn"),
+                     json_str(reply, "name"), unit ? " in " : "", unit ? unit : "",
+                     format_duration(json_num(reply, "step", 0) * 1000, step),
                      time_format(json_int(reply, "from", 0), from), time_format(json_int(reply, "to", 0), to));
     if (table_rows(t) == 0)
         (void)buf_puts(&out, "No series matches.\n");

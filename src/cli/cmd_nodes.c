@@ -6,11 +6,16 @@
 #define NODES "/v1/infrastructure/nodes"
 
 static const struct table_column columns[] = {
-    { .title = "NAME", .priority = 9, .min = 12 },  { .title = "STATUS", .priority = 8 },
-    { .title = "TYPE", .priority = 4 },             { .title = "PROVIDER", .priority = 3 },
-    { .title = "REGION", .priority = 2, .min = 6 }, { .title = "CPU", .priority = 5, .right = true },
-    { .title = "MEMORY", .priority = 5, .right = true }, { .title = "DISK", .priority = 5, .right = true },
-    { .title = "UPTIME", .priority = 4, .right = true }, { .title = "SEEN", .priority = 6 },
+    { .title = "NAME", .priority = 9, .min = 12 },
+    { .title = "STATUS", .priority = 8 },
+    { .title = "TYPE", .priority = 4 },
+    { .title = "PROVIDER", .priority = 3 },
+    { .title = "REGION", .priority = 2, .min = 6 },
+    { .title = "CPU", .priority = 5, .right = true },
+    { .title = "MEMORY", .priority = 5, .right = true },
+    { .title = "DISK", .priority = 5, .right = true },
+    { .title = "UPTIME", .priority = 4, .right = true },
+    { .title = "SEEN", .priority = 6 },
     { .title = "LABELS", .priority = 1, .min = 8 },
 };
 
@@ -54,7 +59,11 @@ static void nodes_footer(struct cli *c, struct buf *out, const json_t *reply, si
 int cli_nodes_list(struct cli *c)
 {
     static const struct list_view view = {
-        .key = "nodes", .columns = columns, .n_columns = ARRAY_LEN(columns), .row = node_row, .footer = nodes_footer,
+        .key = "nodes",
+        .columns = columns,
+        .n_columns = ARRAY_LEN(columns),
+        .row = node_row,
+        .footer = nodes_footer,
         .empty = "No node matches.",
     };
     static const char *const filters[] = { "provider", "type", "status", "label" };
@@ -94,7 +103,7 @@ static void show_node(struct cli *c, struct buf *out, const json_t *reply)
     fact(t, out, "Host name", json_str(node, "networking.hostname"));
     size_t i;
     json_t *address;
-    json_array_foreach(json_at(node, "networking.addresses"), i, address)
+    json_array_foreach (json_at(node, "networking.addresses"), i, address)
         fact(t, out, i ? "" : "Addresses", json_string_value(address));
     fact(t, out, "System", json_str(node, "metadata.osVersion"));
     fact(t, out, "Kernel", json_str(node, "metadata.kernelVersion"));

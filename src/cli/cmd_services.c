@@ -6,10 +6,14 @@
 #define SERVICES "/v1/services"
 
 static const struct table_column columns[] = {
-    { .title = "NAME", .priority = 9, .min = 12 },  { .title = "STATUS", .priority = 8 },
-    { .title = "HEALTH", .priority = 7 },           { .title = "IMAGE", .priority = 4, .min = 10 },
-    { .title = "TYPE", .priority = 2 },             { .title = "URL", .priority = 6, .min = 12 },
-    { .title = "MANAGED", .priority = 3 },          { .title = "DEPLOYED", .priority = 5 },
+    { .title = "NAME", .priority = 9, .min = 12 },
+    { .title = "STATUS", .priority = 8 },
+    { .title = "HEALTH", .priority = 7 },
+    { .title = "IMAGE", .priority = 4, .min = 10 },
+    { .title = "TYPE", .priority = 2 },
+    { .title = "URL", .priority = 6, .min = 12 },
+    { .title = "MANAGED", .priority = 3 },
+    { .title = "DEPLOYED", .priority = 5 },
 };
 
 static void image_text(const json_t *service, char *ret, size_t size)
@@ -45,8 +49,12 @@ static void services_footer(struct cli *c, struct buf *out, const json_t *reply,
 int cli_services_list(struct cli *c)
 {
     static const struct list_view view = {
-        .key = "services", .columns = columns, .n_columns = ARRAY_LEN(columns), .row = service_row,
-        .footer = services_footer, .empty = "No service matches.",
+        .key = "services",
+        .columns = columns,
+        .n_columns = ARRAY_LEN(columns),
+        .row = service_row,
+        .footer = services_footer,
+        .empty = "No service matches.",
     };
     static const char *const filters[][2] = {
         { "node", "nodeId" }, { "type", "type" }, { "status", "status" }, { "health", "health" }, { "search", "q" },
@@ -68,22 +76,21 @@ static void show_mounts_and_ports(const struct term *t, struct buf *out, const j
     size_t i;
     json_t *item;
     char line[700];
-    json_array_foreach(json_at(service, "networking.ports"), i, item)
-    {
+    json_array_foreach (json_at(service, "networking.ports"), i, item) {
         const char *address = json_str(item, "address");
-        (void)snprintf(line, sizeof line, "%.64s:%lld to %lld/%.8s", address ? address : "", (long long)json_int(item, "host", 0),
-                       (long long)json_int(item, "container", 0), json_str(item, "protocol"));
+        (void)snprintf(line, sizeof line, "%.64s:%lld to %lld/%.8s", address ? address : "",
+                       (long long)json_int(item, "host", 0), (long long)json_int(item, "container", 0),
+                       json_str(item, "protocol"));
         fact(t, out, i ? "" : "Ports", line);
     }
-    json_array_foreach(json_at(service, "container.volumes"), i, item)
-    {
+    json_array_foreach (json_at(service, "container.volumes"), i, item) {
         (void)snprintf(line, sizeof line, "%.300s on %.300s%s", json_str(item, "source"), json_str(item, "target"),
                        json_flag(item, "readonly", false) ? " (read-only)" : "");
         fact(t, out, i ? "" : "Volumes", line);
     }
     _cleanup_buf_ struct buf keys;
     buf_init(&keys, 0);
-    json_array_foreach(json_at(service, "container.environment"), i, item)
+    json_array_foreach (json_at(service, "container.environment"), i, item)
         (void)buf_printf(&keys, "%s%s", i ? " " : "", json_string_value(item));
     fact(t, out, "Variables", buf_str(&keys));
 }
@@ -102,7 +109,8 @@ static void show_service(struct cli *c, struct buf *out, const json_t *reply)
     fact(t, out, "URL", json_str(service, "networking.url"));
     fact(t, out, "Type", json_str(service, "type"));
     fact(t, out, "Environment", json_str(service, "environment"));
-    fact(t, out, "Managed", json_flag(service, "managed", false) ? "yes" : "no; `" CLI_NAME " services adopt` takes it into care");
+    fact(t, out, "Managed",
+         json_flag(service, "managed", false) ? "yes" : "no; `" CLI_NAME " services adopt` takes it into care");
     fact(t, out, "Node", node_name_of(c, json_str(service, "nodeId"), node, sizeof node));
     fact(t, out, "Image", image);
     fact(t, out, "Digest", json_str(service, "container.digest"));

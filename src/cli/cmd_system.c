@@ -18,8 +18,7 @@ static void put_problems(const struct term *t, struct buf *out, const json_t *pr
     char ago[FORMAT_MAX];
     if (json_array_size(problems) == 0)
         term_style(t, out, STYLE_GOOD, "Nothing is wrong.");
-    json_array_foreach((json_t *)problems, i, problem)
-    {
+    json_array_foreach ((json_t *)problems, i, problem) {
         const char *severity = json_str(problem, "severity");
         term_style(t, out, style_of(severity), severity ? severity : "");
         (void)buf_puts(out, "  ");
@@ -36,16 +35,16 @@ static void show_system(struct cli *c, struct buf *out, const json_t *reply)
     const struct term *t = &c->term;
     const json_t *system = json_object_get(reply, "system");
     char line[400], ago[FORMAT_MAX];
-    (void)snprintf(line, sizeof line, "%.200s, version %.64s, up since %s", client_url(c->client), json_str(system, "version"),
-                   format_ago(json_str(system, "startedAt"), ago));
+    (void)snprintf(line, sizeof line, "%.200s, version %.64s, up since %s", client_url(c->client),
+                   json_str(system, "version"), format_ago(json_str(system, "startedAt"), ago));
     fact_styled(t, out, "Hub", STYLE_BOLD, line);
     fact(t, out, "Data", json_str(system, "dataDirectory"));
     (void)snprintf(line, sizeof line, "%.32s, schema %lld", json_str(system, "database.kind"),
                    (long long)json_int(system, "database.schemaVersion", 0));
     fact(t, out, "Database", line);
     if (json_flag(system, "engine.available", false)) {
-        (void)snprintf(line, sizeof line, "%.64s %.64s, API %.16s", json_str(system, "engine.name"), json_str(system, "engine.version"),
-                       json_str(system, "engine.usedApiVersion"));
+        (void)snprintf(line, sizeof line, "%.64s %.64s, API %.16s", json_str(system, "engine.name"),
+                       json_str(system, "engine.version"), json_str(system, "engine.usedApiVersion"));
         fact(t, out, "Engine", line);
     } else {
         const char *reason = json_str(system, "engine.reason");
@@ -72,7 +71,8 @@ static void node_counts(struct buf *out, const json_t *reply)
 
 static void service_counts(struct buf *out, const json_t *reply)
 {
-    (void)buf_printf(out, "%lld healthy, %lld unhealthy, %lld unknown", (long long)json_int(reply, "aggregated_health.healthy", 0),
+    (void)buf_printf(out, "%lld healthy, %lld unhealthy, %lld unknown",
+                     (long long)json_int(reply, "aggregated_health.healthy", 0),
                      (long long)json_int(reply, "aggregated_health.unhealthy", 0),
                      (long long)json_int(reply, "aggregated_health.unknown", 0));
 }
@@ -105,8 +105,10 @@ int cli_status(struct cli *c)
 /* ---- config show */
 
 static const struct table_column setting_columns[] = {
-    { .title = "SETTING", .priority = 9 },             { .title = "VALUE", .priority = 8, .min = 10 },
-    { .title = "FROM", .priority = 7 },                { .title = "VARIABLE", .priority = 4 },
+    { .title = "SETTING", .priority = 9 },
+    { .title = "VALUE", .priority = 8, .min = 10 },
+    { .title = "FROM", .priority = 7 },
+    { .title = "VARIABLE", .priority = 4 },
     { .title = "DESCRIPTION", .priority = 1, .min = 12 },
 };
 
@@ -122,7 +124,7 @@ static void setting_cell(struct table *t, const json_t *value)
         (void)buf_puts(&text, json_is_true(value) ? "true" : "false");
     else if (json_is_number(value))
         (void)buf_printf(&text, "%.15g", json_number_value(value));
-    json_array_foreach((json_t *)value, i, item)
+    json_array_foreach ((json_t *)value, i, item)
         (void)buf_printf(&text, "%s%s", i ? "," : "", json_is_string(item) ? json_string_value(item) : "");
     table_cell(t, STYLE_NONE, buf_str(&text));
 }
@@ -134,8 +136,7 @@ static void show_config(struct cli *c, struct buf *out, const json_t *reply)
     _cleanup_table_ struct table *t = text_table_new(setting_columns, ARRAY_LEN(setting_columns));
     if (!t)
         return;
-    json_array_foreach(json_object_get(reply, "settings"), i, setting)
-    {
+    json_array_foreach (json_object_get(reply, "settings"), i, setting) {
         const char *source = json_str(setting, "source");
         table_cell(t, STYLE_NONE, json_str(setting, "key"));
         setting_cell(t, json_object_get(setting, "value"));

@@ -4,15 +4,24 @@
 
 #include <stdio.h>
 
-static const struct cli_option watch_option = { .name = "watch", .letter = 'w', .help = "Show it anew every 2 seconds, until ctrl-C." };
+static const struct cli_option watch_option = { .name = "watch",
+                                                .letter = 'w',
+                                                .help = "Show it anew every 2 seconds, until ctrl-C." };
 static const struct cli_option list_options[] = {
     { .name = "limit", .value = "N", .kind = WORD_NUMBER, .help = "At most this many." },
     { .name = "cursor", .value = "CURSOR", .help = "Go on where a page ended: the `next` of its --json." },
 };
-static const struct cli_option yes_option = { .name = "yes", .letter = 'y', .help = "Do not ask; needed where there is no terminal." };
+static const struct cli_option yes_option = { .name = "yes",
+                                              .letter = 'y',
+                                              .help = "Do not ask; needed where there is no terminal." };
 static const struct cli_option hub_options[] = {
-    { .name = "url", .value = "URL", .help = "Where the hub is; else HBCLOUD_URL, the login's, http://127.0.0.1:3000." },
-    { .name = "key-file", .value = "FILE", .kind = WORD_FILE, .help = "A file that holds the API key; else HBCLOUD_API_KEY, the login's, an owner.key." },
+    { .name = "url",
+      .value = "URL",
+      .help = "Where the hub is; else HBCLOUD_URL, the login's, http://127.0.0.1:3000." },
+    { .name = "key-file",
+      .value = "FILE",
+      .kind = WORD_FILE,
+      .help = "A file that holds the API key; else HBCLOUD_API_KEY, the login's, an owner.key." },
     { .name = "json", .help = "Print what the API said, unchanged." },
 };
 
@@ -61,7 +70,8 @@ void command_usage(const struct cli_command *command, struct buf *out)
     (void)buf_printf(out, CLI_NAME " %s", name);
     for (size_t i = 0; i < COMMAND_ARGUMENTS_MAX && command->arguments[i].name; i++) {
         const struct cli_argument *a = &command->arguments[i];
-        (void)buf_printf(out, " %s%s%s%s", a->optional ? "[" : "", a->name, a->repeat ? "..." : "", a->optional ? "]" : "");
+        (void)buf_printf(out, " %s%s%s%s", a->optional ? "[" : "", a->name, a->repeat ? "..." : "",
+                         a->optional ? "]" : "");
     }
     if (command_options(command, all) > 0)
         (void)buf_puts(out, " [options]");

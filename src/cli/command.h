@@ -9,7 +9,18 @@
 struct cli;
 
 /* What a value is: decides completion, and the check of choices and numbers. */
-enum word_kind { WORD_TEXT, WORD_NODE, WORD_SERVICE, WORD_DEPLOYMENT, WORD_KEY, WORD_FILE, WORD_CHOICE, WORD_NUMBER, WORD_DURATION, WORD_COMMAND };
+enum word_kind {
+    WORD_TEXT,
+    WORD_NODE,
+    WORD_SERVICE,
+    WORD_DEPLOYMENT,
+    WORD_KEY,
+    WORD_FILE,
+    WORD_CHOICE,
+    WORD_NUMBER,
+    WORD_DURATION,
+    WORD_COMMAND
+};
 
 struct cli_option {
     const char *name;    /* without dashes */
@@ -57,7 +68,7 @@ bool command_is_noun(const char *noun);
 size_t command_options(const struct cli_command *command, const struct cli_option *ret[COMMAND_OPTIONS_MAX + 8]);
 #define COMMAND_ALL_OPTIONS (COMMAND_OPTIONS_MAX + 8)
 void command_name(const struct cli_command *command, char ret[64]);            /* "nodes list" */
-void command_usage(const struct cli_command *command, struct buf *out);        /* "hbcloud nodes show NODE [options]" */
+void command_usage(const struct cli_command *command, struct buf *out); /* "hbcloud nodes show NODE [options]" */
 
 /* help.c */
 void help_overview(struct buf *out);

@@ -24,10 +24,10 @@ static const struct cli_option nodes_list_options[] = {
     END,
 };
 
-#define NODE_FACTS                                                                                                     \
-    TEXT("region", "REGION", "The provider's word for the place."), NUMBER("cpu", "N", "Virtual CPUs."),               \
-        NUMBER("memory", "GB", "Memory."), NUMBER("storage", "GB", "Disk."),                                           \
-        NUMBER("bandwidth", "GB", "Traffic a month."), TEXT("hostname", "NAME", "Its host name."),                     \
+#define NODE_FACTS                                                                                       \
+    TEXT("region", "REGION", "The provider's word for the place."), NUMBER("cpu", "N", "Virtual CPUs."), \
+        NUMBER("memory", "GB", "Memory."), NUMBER("storage", "GB", "Disk."),                             \
+        NUMBER("bandwidth", "GB", "Traffic a month."), TEXT("hostname", "NAME", "Its host name."),       \
         TEXT("public-ip", "ADDRESS", "Its public address."), TEXT("mesh-ip", "ADDRESS", "Its address in the mesh.")
 
 static const struct cli_option nodes_add_options[] = {
@@ -56,13 +56,21 @@ static const struct cli_option services_list_options[] = {
     END,
 };
 static const struct cli_option deploy_options[] = {
-    { .name = "file", .letter = 'f', .value = "FILE", .kind = WORD_FILE, .help = "The service's YAML (or JSON) file; - reads standard input." },
+    { .name = "file",
+      .letter = 'f',
+      .value = "FILE",
+      .kind = WORD_FILE,
+      .help = "The service's YAML (or JSON) file; - reads standard input." },
     TEXT("image", "IMAGE", "The image, with a tag or digest if wanted."),
     NUMBER("port", "PORT", "The port on which the container serves."),
     KIND("node", "NODE", WORD_NODE, "Where it runs; the hub's node when not said."),
     CHOICE("type", SERVICE_TYPES, "What kind of service it is."),
     CHOICE("environment", ENVIRONMENTS, "Which environment it belongs to."),
-    { .name = "env", .letter = 'e', .value = "KEY=VALUE", .repeat = true, .help = "An environment variable; KEY alone takes the value from yours, KEY- removes it." },
+    { .name = "env",
+      .letter = 'e',
+      .value = "KEY=VALUE",
+      .repeat = true,
+      .help = "An environment variable; KEY alone takes the value from yours, KEY- removes it." },
     MANY("volume", "SOURCE:TARGET[:ro]", "A volume's name or a path on the node, and where it is mounted."),
     MANY("domain", "DOMAIN", "A domain it answers to."),
     TEXT("health-path", "PATH", "An HTTP path that must answer 200 to 399."),
@@ -80,7 +88,11 @@ static const struct cli_option remove_service_options[] = {
 };
 static const struct cli_option logs_options[] = {
     { .name = "follow", .letter = 'f', .help = "Go on with what is written from now on, until ctrl-C." },
-    { .name = "tail", .letter = 'n', .value = "N", .kind = WORD_NUMBER, .help = "At most this many of the last lines (200 when not said)." },
+    { .name = "tail",
+      .letter = 'n',
+      .value = "N",
+      .kind = WORD_NUMBER,
+      .help = "At most this many of the last lines (200 when not said)." },
     TEXT("since", "TIME", "Only what was written since " TIME_HELP),
     CHOICE("stream", "stdout stderr all", "Only this stream."),
     { .name = "timestamps", .letter = 't', .help = "Begin each line with its time." },
@@ -89,7 +101,8 @@ static const struct cli_option logs_options[] = {
 
 static const struct cli_option deployments_list_options[] = {
     KIND("service", "SERVICE", WORD_SERVICE, "Only deployments of this service."),
-    CHOICE("state", "initiated building deploying testing completed failed rolled_back", "Only deployments in this state."),
+    CHOICE("state", "initiated building deploying testing completed failed rolled_back",
+           "Only deployments in this state."),
     CHOICE("environment", ENVIRONMENTS, "Only deployments to this environment."),
     CHOICE("trigger", "github_actions travis_ci manual rollback", "Only deployments started this way."),
     END,
@@ -99,9 +112,9 @@ static const struct cli_option watch_deployment_options[] = {
     END,
 };
 
-#define ENTITY_OPTIONS                                                                                                 \
-    KIND("node", "NODE", WORD_NODE, "Only series of this node."),                                                      \
-        KIND("service", "SERVICE", WORD_SERVICE, "Only series of this service."),                                      \
+#define ENTITY_OPTIONS                                                            \
+    KIND("node", "NODE", WORD_NODE, "Only series of this node."),                 \
+        KIND("service", "SERVICE", WORD_SERVICE, "Only series of this service."), \
         TEXT("entity", "ID", "Only series of the entity of this id.")
 
 static const struct cli_option metrics_list_options[] = {
@@ -132,7 +145,8 @@ static const struct cli_option audit_list_options[] = {
 };
 static const struct cli_option create_key_options[] = {
     CHOICE("role", ROLES, "What it may do; viewer when not said."),
-    TEXT("expires", "TIME", "When it ends: a time (RFC 3339), or a duration from now such as 90d. Never when not said."),
+    TEXT("expires", "TIME",
+         "When it ends: a time (RFC 3339), or a duration from now such as 90d. Never when not said."),
     END,
 };
 static const struct cli_option token_options[] = {
@@ -148,7 +162,8 @@ static const struct cli_option events_options[] = {
 static const struct cli_option help_options[] = { SWITCH("markdown", "All commands as Markdown."), END };
 /* The hub's own; they mirror the settings that have a flag. */
 static const struct cli_option serve_options[] = {
-    KIND("config", "FILE", WORD_FILE, "The YAML file of settings; else /etc/hbcloud/config.yaml, ~/.config/hbcloud/hub.yaml."),
+    KIND("config", "FILE", WORD_FILE,
+         "The YAML file of settings; else /etc/hbcloud/config.yaml, ~/.config/hbcloud/hub.yaml."),
     TEXT("listen", "ADDRESS:PORT", "Where it listens (127.0.0.1:3000 when not said)."),
     KIND("data", "DIR", WORD_FILE, "The folder of its data."),
     KIND("tls-certificate", "FILE", WORD_FILE, "Certificate chain (PEM)."),
@@ -169,36 +184,41 @@ static const struct cli_option serve_options[] = {
 
 const struct cli_command cli_commands[] = {
     { "serve", NULL, "Start the hub",
-      .details = "Runs in the foreground until SIGTERM or ctrl-C. The first start makes the owner and prints a login link.",
+      .details =
+          "Runs in the foreground until SIGTERM or ctrl-C. The first start makes the owner and prints a login link.",
       .flags = COMMAND_LOCAL, .options = serve_options },
     { "status", NULL, "What the hub sees, and what is wrong now", .flags = COMMAND_WATCH, .run = cli_status },
 
     { "nodes", "list", "List nodes", .flags = COMMAND_LIST, .options = nodes_list_options, .run = cli_nodes_list },
     { "nodes", "show", "Show one node", .flags = COMMAND_WATCH, .arguments = { NODE_WORD }, .run = cli_nodes_show },
-    { "nodes", "add", "Make a node known",
-      .details = "It is offline until something of it has been seen.", .arguments = { { .name = "NAME" } },
-      .examples = "hbcloud nodes add attic --provider local --label room=attic", .options = nodes_add_options,
-      .run = cli_nodes_add },
+    { "nodes", "add", "Make a node known", .details = "It is offline until something of it has been seen.",
+      .arguments = { { .name = "NAME" } }, .examples = "hbcloud nodes add attic --provider local --label room=attic",
+      .options = nodes_add_options, .run = cli_nodes_add },
     { "nodes", "update", "Change a node", .arguments = { NODE_WORD }, .options = nodes_update_options,
       .examples = "hbcloud nodes update attic --status maintenance", .run = cli_nodes_update },
-    { "nodes", "label", "Set and remove labels of a node", .arguments = { NODE_WORD, { .name = "LABEL", .repeat = true } },
+    { "nodes", "label", "Set and remove labels of a node",
+      .arguments = { NODE_WORD, { .name = "LABEL", .repeat = true } },
       .details = "A LABEL is KEY=VALUE to set one, KEY- to remove one.",
       .examples = "hbcloud nodes label attic room=cellar shelf-", .run = cli_nodes_label },
     { "nodes", "remove", "Forget a node", .flags = COMMAND_ASKS, .arguments = { NODE_WORD },
       .details = "Refused while services live on it.", .run = cli_nodes_remove },
 
-    { "services", "list", "List services", .flags = COMMAND_LIST, .options = services_list_options, .run = cli_services_list },
-    { "services", "show", "Show one service", .flags = COMMAND_WATCH, .arguments = { SERVICE_WORD }, .run = cli_services_show },
+    { "services", "list", "List services", .flags = COMMAND_LIST, .options = services_list_options,
+      .run = cli_services_list },
+    { "services", "show", "Show one service", .flags = COMMAND_WATCH, .arguments = { SERVICE_WORD },
+      .run = cli_services_show },
     { "services", "deploy", "Deploy a service and wait until it serves",
       .arguments = { { .name = "NAME", .kind = WORD_SERVICE, .optional = true } }, .options = deploy_options,
-      .details = "With --file, the file is the whole service: it is made, or changed to what the file says; variables, "
-                 "labels, domains, ports and volumes that the file no longer names go. With NAME and options, a service "
-                 "that exists keeps what is not named. Ends 0 only when the new release serves.",
+      .details =
+          "With --file, the file is the whole service: it is made, or changed to what the file says; variables, "
+          "labels, domains, ports and volumes that the file no longer names go. With NAME and options, a service "
+          "that exists keeps what is not named. Ends 0 only when the new release serves.",
       .examples = "hbcloud services deploy -f service.yaml\n"
                   "hbcloud services deploy hello --image nginx:1.27 --port 80 --health-path /",
       .run = cli_services_deploy },
     { "services", "start", "Start a service", .arguments = { SERVICE_WORD }, .run = cli_services_start },
-    { "services", "stop", "Stop a service; its container stays", .arguments = { SERVICE_WORD }, .run = cli_services_stop },
+    { "services", "stop", "Stop a service; its container stays", .arguments = { SERVICE_WORD },
+      .run = cli_services_stop },
     { "services", "restart", "Stop and start a service", .arguments = { SERVICE_WORD }, .run = cli_services_restart },
     { "services", "adopt", "Take a container into care", .arguments = { SERVICE_WORD },
       .details = "The container is not touched; from now on it can be changed and deployed like any other service.",
@@ -209,15 +229,16 @@ const struct cli_command cli_commands[] = {
     { "services", "logs", "Show what a service wrote", .arguments = { SERVICE_WORD }, .options = logs_options,
       .run = cli_services_logs },
 
-    { "deployments", "list", "List deployments, newest first", .flags = COMMAND_LIST, .options = deployments_list_options,
-      .run = cli_deployments_list },
+    { "deployments", "list", "List deployments, newest first", .flags = COMMAND_LIST,
+      .options = deployments_list_options, .run = cli_deployments_list },
     { "deployments", "show", "Show one deployment", .flags = COMMAND_WATCH, .arguments = { DEPLOYMENT_WORD },
       .run = cli_deployments_show },
     { "deployments", "watch", "Follow a deployment to its end", .arguments = { DEPLOYMENT_WORD },
       .options = watch_deployment_options, .details = "Ends 0 when it completed, 1 when it failed.",
       .run = cli_deployments_watch },
 
-    { "metrics", "list", "List latest values", .flags = COMMAND_LIST, .options = metrics_list_options, .run = cli_metrics_list },
+    { "metrics", "list", "List latest values", .flags = COMMAND_LIST, .options = metrics_list_options,
+      .run = cli_metrics_list },
     { "metrics", "query", "Show values over time", .flags = COMMAND_WATCH, .arguments = { { .name = "NAME" } },
       .options = metrics_query_options, .examples = "hbcloud metrics query cpu.usage.percent --node attic --from 6h",
       .run = cli_metrics_query },
@@ -236,7 +257,8 @@ const struct cli_command cli_commands[] = {
       .details = "Its sessions and tokens end with it.", .run = cli_keys_revoke },
 
     { "config", "show", "The settings in force, and where each came from", .run = cli_config_show },
-    { "config", "check", "Check the settings without starting the hub", .flags = COMMAND_LOCAL, .options = serve_options },
+    { "config", "check", "Check the settings without starting the hub", .flags = COMMAND_LOCAL,
+      .options = serve_options },
     { "config", "env-example", "Print every setting as an environment file", .flags = COMMAND_LOCAL },
 
     { "events", NULL, "Follow every change, live", .options = events_options,
@@ -244,7 +266,8 @@ const struct cli_command cli_commands[] = {
     { "login", NULL, "Save where the hub is, and an API key",
       .details = "Asks for the key without showing it, or reads it from standard input. Both are kept in "
                  "~/.config/hbcloud/config.yaml, which only you can read.",
-      .examples = "hbcloud login --url https://cloud.example.org\nhbcloud login --url https://cloud.example.org <key.txt",
+      .examples =
+          "hbcloud login --url https://cloud.example.org\nhbcloud login --url https://cloud.example.org <key.txt",
       .run = cli_login },
     { "token", NULL, "Get a short-lived bearer token", .options = token_options, .run = cli_token },
 

@@ -37,18 +37,17 @@ static const char zsh_script[] =
     "}\n"
     "if [ \"$funcstack[1]\" = _hbcloud ]; then _hbcloud \"$@\"; else compdef _hbcloud hbcloud; fi\n";
 
-static const char fish_script[] =
-    "function __hbcloud_complete\n"
-    "    set -l words (commandline -opc)[2..] (commandline -ct)\n"
-    "    for line in (hbcloud __complete $words 2>/dev/null)\n"
-    "        if test \"$line\" = :files\n"
-    "            __fish_complete_path (commandline -ct)\n"
-    "        else\n"
-    "            echo $line\n"
-    "        end\n"
-    "    end\n"
-    "end\n"
-    "complete -c hbcloud -f -a '(__hbcloud_complete)'\n";
+static const char fish_script[] = "function __hbcloud_complete\n"
+                                  "    set -l words (commandline -opc)[2..] (commandline -ct)\n"
+                                  "    for line in (hbcloud __complete $words 2>/dev/null)\n"
+                                  "        if test \"$line\" = :files\n"
+                                  "            __fish_complete_path (commandline -ct)\n"
+                                  "        else\n"
+                                  "            echo $line\n"
+                                  "        end\n"
+                                  "    end\n"
+                                  "end\n"
+                                  "complete -c hbcloud -f -a '(__hbcloud_complete)'\n";
 
 static const struct {
     const char *shell, *script;
@@ -116,8 +115,7 @@ static void offer_entities(struct completing *k, enum word_kind kind)
             return;
         size_t n;
         json_t *item;
-        json_array_foreach(json_object_get(reply.json, entities[i].list), n, item)
-        {
+        json_array_foreach (json_object_get(reply.json, entities[i].list), n, item) {
             const char *name = json_str(item, entities[i].name);
             if (name)
                 offer(k, name, json_str(item, entities[i].help));
@@ -189,7 +187,8 @@ static const struct cli_argument *argument_after(const struct cli_command *comma
     return NULL;
 }
 
-static void complete_command(struct completing *k, const struct cli_command *command, const char *const *words, size_t n)
+static void complete_command(struct completing *k, const struct cli_command *command, const char *const *words,
+                             size_t n)
 {
     const struct cli_option *o = n > 0 && words[n - 1][0] == '-' ? option_named(command, words[n - 1]) : NULL;
     if (o && o->value) {

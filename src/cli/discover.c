@@ -20,7 +20,7 @@ static const char *env(const char *name)
 char *login_file(void)
 {
     const char *base = env("XDG_CONFIG_HOME"), *home = env("HOME");
-    return base ? str_printf("%s/hbcloud/config.yaml", base)
+    return base   ? str_printf("%s/hbcloud/config.yaml", base)
            : home ? str_printf("%s/.config/hbcloud/config.yaml", home)
                   : NULL;
 }
@@ -138,13 +138,15 @@ static int choose_url(const struct args *a, const json_t *login, struct discover
     const char *text = given ? given : env("HBCLOUD_URL") ? env("HBCLOUD_URL") : json_str(login, "url");
     d->url = normal_url(text ? text : CLIENT_DEFAULT_URL);
     if (!d->url)
-        return error_set(e, ERR_MALFORMED, "'%.200s' is not an address of a hub, such as https://cloud.example.org or %s", text,
+        return error_set(e, ERR_MALFORMED,
+                         "'%.200s' is not an address of a hub, such as https://cloud.example.org or %s", text,
                          CLIENT_DEFAULT_URL);
     d->loopback = url_is_loopback(d->url);
     return 0;
 }
 
-static int choose_keys(const struct args *a, const json_t *login, const char *login_path, struct discovered *d, struct error *e)
+static int choose_keys(const struct args *a, const json_t *login, const char *login_path, struct discovered *d,
+                       struct error *e)
 {
     const char *file = args_get(a, "key-file"), *variable = env("HBCLOUD_API_KEY"), *saved = json_str(login, "key");
     if (file)

@@ -31,7 +31,9 @@ static void put_phase(const struct term *t, struct buf *out, const json_t *phase
     str_copy(name, sizeof name, word ? word : "");
     term_style(t, out, style_of(status), str_eq(status, "success") ? good : str_eq(status, "failed") ? bad : "-");
     (void)buf_printf(out, " %-12s %s%s\n", name, format_duration(json_num(phase, "duration", 0), duration),
-                     str_eq(status, "success") ? "" : str_eq(status, "failed") ? " (failed)" : " (skipped)");
+                     str_eq(status, "success")  ? ""
+                     : str_eq(status, "failed") ? " (failed)"
+                                                : " (skipped)");
 }
 
 /* A terminal: everything is drawn anew over what was drawn before. */
@@ -45,8 +47,7 @@ static void draw(struct progress *p, const json_t *deployment)
     size_t i;
     json_t *phase;
     p->lines = 0;
-    json_array_foreach(json_at(deployment, "timing.phases"), i, phase)
-    {
+    json_array_foreach (json_at(deployment, "timing.phases"), i, phase) {
         put_phase(&p->term, &out, phase);
         p->lines++;
     }
@@ -55,7 +56,12 @@ static void draw(struct progress *p, const json_t *deployment)
     size_t room = p->term.width > BAR_WIDTH + 9 ? (size_t)p->term.width - BAR_WIDTH - 9 : 0;
     format_bar(&out, percent, BAR_WIDTH, p->term.utf8);
     (void)buf_printf(&out, " %3.0f%% ", percent);
-    (void)text_fit(&line, p->away ? "the hub is away; asking again" : message ? message : step ? step : "", room, p->term.utf8);
+    (void)text_fit(&line,
+                   p->away   ? "the hub is away; asking again"
+                   : message ? message
+                   : step    ? step
+                             : "",
+                   room, p->term.utf8);
     (void)buf_printf(&out, "%s\n", buf_str(&line));
     p->lines++;
     (void)fputs(buf_str(&out), p->cli->err);
@@ -110,7 +116,8 @@ static int end_status(struct cli *c, const json_t *deployment)
     if (str_eq(state, "completed"))
         return CLI_OK;
     return cli_fail(c, CLI_FAILED, "the deployment of %s %s%s%s", json_str(deployment, "serviceName"),
-                    str_eq(state, "rolled_back") ? "was rolled back" : "failed", message ? ": " : "", message ? message : "");
+                    str_eq(state, "rolled_back") ? "was rolled back" : "failed", message ? ": " : "",
+                    message ? message : "");
 }
 
 /* A hub that is away, or too busy to answer, is asked again; a refusal ends it. */

@@ -181,8 +181,7 @@ void format_labels(struct buf *out, const json_t *labels)
     const char *key;
     json_t *value;
     bool begun = false;
-    json_object_foreach((json_t *)labels, key, value)
-    {
+    json_object_foreach ((json_t *)labels, key, value) {
         (void)buf_printf(out, "%s%s=%s", begun ? " " : "", key, json_is_string(value) ? json_string_value(value) : "");
         begun = true;
     }

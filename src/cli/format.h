@@ -22,7 +22,8 @@ void format_bar(struct buf *out, double percent, size_t width, bool utf8);
 /* One line "Title         value"; NULL or "" is left out. */
 void fact(const struct term *t, struct buf *out, const char *title, const char *value);
 void fact_styled(const struct term *t, struct buf *out, const char *title, enum style style, const char *value);
-void fact_time(const struct term *t, struct buf *out, const char *title, const char *rfc3339); /* absolute and relative */
+void fact_time(const struct term *t, struct buf *out, const char *title,
+               const char *rfc3339); /* absolute and relative */
 void format_labels(struct buf *out, const json_t *labels); /* "a=b c=d" */
 
 /* A person's time: RFC 3339 as it is; a duration is that long before now (`sign` -1) or after it (1). Milliseconds

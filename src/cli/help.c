@@ -70,7 +70,10 @@ static void option_text(const struct cli_option *o, char ret[96])
     if (o->letter)
         (void)snprintf(letter, sizeof letter, "-%c, ", o->letter);
     bool choice = o->kind == WORD_CHOICE;
-    (void)snprintf(ret, 96, "%s--%s%s%s", letter, o->name, o->value ? " " : "", !o->value ? "" : choice ? "WORD" : o->value);
+    (void)snprintf(ret, 96, "%s--%s%s%s", letter, o->name, o->value ? " " : "",
+                   !o->value ? ""
+                   : choice  ? "WORD"
+                             : o->value);
 }
 
 static void put_option(struct buf *out, const struct cli_option *o, int width)
@@ -134,7 +137,8 @@ void help_noun(const char *noun, struct buf *out)
 
 void help_overview(struct buf *out)
 {
-    (void)buf_puts(out, CLI_NAME ", the control plane of a personal cloud\n\nUsage: " CLI_NAME " <command> [options]\n");
+    (void)buf_puts(out,
+                   CLI_NAME ", the control plane of a personal cloud\n\nUsage: " CLI_NAME " <command> [options]\n");
     const char *last = "";
     for (size_t i = 0; i < cli_commands_len; i++) {
         const struct cli_command *command = &cli_commands[i];
@@ -178,10 +182,11 @@ static void markdown_command(struct buf *out, const struct cli_command *command)
 
 void help_markdown(struct buf *out)
 {
-    (void)buf_puts(out, "# The command line\n\nMade by `" CLI_NAME " help --markdown`; do not edit.\n\n"
-                        "A client of the hub's API. Lists are tables that fit the terminal; `--json` prints what the API said,\n"
-                        "unchanged. Without a terminal there are no colours, no bars and no prompts (`--yes` instead).\n\n"
-                        "| exit status | means |\n|---|---|\n");
+    (void)buf_puts(
+        out, "# The command line\n\nMade by `" CLI_NAME " help --markdown`; do not edit.\n\n"
+             "A client of the hub's API. Lists are tables that fit the terminal; `--json` prints what the API said,\n"
+             "unchanged. Without a terminal there are no colours, no bars and no prompts (`--yes` instead).\n\n"
+             "| exit status | means |\n|---|---|\n");
     for (size_t i = 0; i < ARRAY_LEN(statuses); i++)
         (void)buf_printf(out, "| %d | %s |\n", statuses[i].status, statuses[i].meaning);
     (void)buf_puts(out, "\n| variable | means |\n|---|---|\n");
@@ -256,13 +261,14 @@ static void man_command(struct buf *out, const struct cli_command *command)
 
 void help_man(struct buf *out)
 {
-    (void)buf_puts(out, ".TH HBCLOUD 1 \"\" \"" CLI_NAME " " HB_VERSION "\" \"User Commands\"\n"
-                        ".SH NAME\n" CLI_NAME " \\- the control plane of a personal cloud\n"
-                        ".SH SYNOPSIS\n.B " CLI_NAME "\n.I command\n[options]\n"
-                        ".SH DESCRIPTION\nKnows the machines of a personal cloud, runs services on them, keeps their metrics "
-                        "and records every deployment.\n.B " CLI_NAME " serve\nis the hub; every other command is a client of "
-                        "its API.\nLists are tables that fit the terminal;\n.B \\-\\-json\nprints what the API said, unchanged. "
-                        "Without a terminal there are no colours, no bars and no prompts.\n.SH COMMANDS\n");
+    (void)buf_puts(
+        out, ".TH HBCLOUD 1 \"\" \"" CLI_NAME " " HB_VERSION "\" \"User Commands\"\n"
+             ".SH NAME\n" CLI_NAME " \\- the control plane of a personal cloud\n"
+             ".SH SYNOPSIS\n.B " CLI_NAME "\n.I command\n[options]\n"
+             ".SH DESCRIPTION\nKnows the machines of a personal cloud, runs services on them, keeps their metrics "
+             "and records every deployment.\n.B " CLI_NAME " serve\nis the hub; every other command is a client of "
+             "its API.\nLists are tables that fit the terminal;\n.B \\-\\-json\nprints what the API said, unchanged. "
+             "Without a terminal there are no colours, no bars and no prompts.\n.SH COMMANDS\n");
     for (size_t i = 0; i < cli_commands_len; i++)
         if (!(cli_commands[i].flags & COMMAND_HIDDEN))
             man_command(out, &cli_commands[i]);

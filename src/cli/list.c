@@ -24,8 +24,8 @@ static int list_json(struct cli *c, struct buf *path)
 }
 
 /* One page into the table. `ret_next`: the cursor to go on with, NULL at the end; caller frees. */
-static int read_page(struct cli *c, const struct buf *base, const char *cursor, long long rows, const struct list_view *view,
-                     struct table *t, struct buf *footer, char **ret_next)
+static int read_page(struct cli *c, const struct buf *base, const char *cursor, long long rows,
+                     const struct list_view *view, struct table *t, struct buf *footer, char **ret_next)
 {
     char limit[24];
     (void)snprintf(limit, sizeof limit, "%lld", rows < PAGE ? rows : (long long)PAGE);
@@ -42,7 +42,7 @@ static int read_page(struct cli *c, const struct buf *base, const char *cursor, 
         return r;
     size_t i;
     json_t *item;
-    json_array_foreach(json_object_get(reply.json, view->key), i, item)
+    json_array_foreach (json_object_get(reply.json, view->key), i, item)
         view->row(t, item, view->ctx);
     const char *next = json_str(reply.json, "next");
     *ret_next = next ? strdup(next) : NULL;
@@ -191,8 +191,9 @@ int path_query_time(struct cli *c, struct buf *path, const char *option, const c
     if (!value)
         return CLI_OK;
     if (parse_instant(value, -1, &ms) < 0)
-        return cli_fail(c, CLI_USAGE, "--%s must be a time such as 2026-11-25T12:00:00Z, or a duration such as 2h; not '%s'",
-                        option, value);
+        return cli_fail(c, CLI_USAGE,
+                        "--%s must be a time such as 2026-11-25T12:00:00Z, or a duration such as 2h; not '%s'", option,
+                        value);
     path_query(path, name, time_format(ms, text));
     return CLI_OK;
 }

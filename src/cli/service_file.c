@@ -42,14 +42,16 @@ int service_file_read(struct cli *c, const char *path, json_t **ret)
     _cleanup_json_ json_t *document = NULL;
     int r = read_text(c, path, &text, &len);
     if (r < 0)
-        return cli_fail(c, CLI_FAILED, "%s cannot be read: %s", path, r == -EMSGSIZE ? "it is over 1 MiB" : strerror(-r));
+        return cli_fail(c, CLI_FAILED, "%s cannot be read: %s", path,
+                        r == -EMSGSIZE ? "it is over 1 MiB" : strerror(-r));
     r = yaml_load(text, len, &document, &e);
     secret_wipe(text, len);
     free(text);
     if (r < 0)
         return cli_fail(c, CLI_FAILED, "%s: %s", path, e.message);
     if (!json_is_object(document) || !json_is_string(json_object_get(document, "name")))
-        return cli_fail(c, CLI_FAILED, "%s: a service begins with 'name:', and has 'container:' and 'networking:'", path);
+        return cli_fail(c, CLI_FAILED, "%s: a service begins with 'name:', and has 'container:' and 'networking:'",
+                        path);
     *ret = TAKE(document);
     return CLI_OK;
 }
@@ -163,9 +165,9 @@ static void null_missing_keys(json_t *patch, const json_t *service)
     size_t i;
     const char *key;
     json_t *item;
-    json_array_foreach(json_at(service, "container.environment"), i, item)
+    json_array_foreach (json_at(service, "container.environment"), i, item)
         null_missing(patch, "container.environment", json_string_value(item));
-    json_object_foreach(json_at(service, "labels"), key, item)
+    json_object_foreach (json_at(service, "labels"), key, item)
         null_missing(patch, "labels", key);
 }
 
@@ -176,13 +178,15 @@ static void clear_missing(json_t *patch, const json_t *service)
         const char *to;
         bool list;
     } members[] = {
-        { "container.ports", true },          { "container.volumes", true },        { "networking.domains", true },
-        { "container.command", false },       { "container.resources.cpu", false }, { "container.resources.memory", false },
+        { "container.ports", true },          { "container.volumes", true },
+        { "networking.domains", true },       { "container.command", false },
+        { "container.resources.cpu", false }, { "container.resources.memory", false },
         { "networking.healthCheck", false },
     };
     for (size_t i = 0; i < ARRAY_LEN(members); i++) {
         const json_t *has = json_at(service, members[i].to);
-        if (json_at(patch, members[i].to) || !has || json_is_null(has) || (json_is_array(has) && json_array_size(has) == 0))
+        if (json_at(patch, members[i].to) || !has || json_is_null(has) ||
+            (json_is_array(has) && json_array_size(has) == 0))
             continue;
         (void)json_put(patch, members[i].to, members[i].list ? json_array() : json_null());
     }

@@ -129,8 +129,7 @@ static size_t least_important(const struct table *t, const size_t *widths, enum 
 static void shorten(const struct table *t, size_t *widths, size_t limit)
 {
     size_t c;
-    while (total_width(widths, t->n_columns) > limit &&
-           (c = least_important(t, widths, SHORTEN)) < t->n_columns) {
+    while (total_width(widths, t->n_columns) > limit && (c = least_important(t, widths, SHORTEN)) < t->n_columns) {
         size_t over = total_width(widths, t->n_columns) - limit, spare = widths[c] - t->columns[c].min;
         widths[c] -= t->columns[c].min && over < spare ? over : spare;
     }

@@ -61,7 +61,7 @@ static char *found_file(void)
     if (access("/etc/hbcloud/config.yaml", R_OK) == 0)
         return strdup("/etc/hbcloud/config.yaml");
     const char *base = env("XDG_CONFIG_HOME"), *home = env("HOME");
-    char *path = base ? str_printf("%s/hbcloud/hub.yaml", base)
+    char *path = base   ? str_printf("%s/hbcloud/hub.yaml", base)
                  : home ? str_printf("%s/.config/hbcloud/hub.yaml", home)
                         : NULL;
     if (path && access(path, F_OK) == 0)
@@ -340,16 +340,18 @@ int settings_check(const struct settings *s, struct error *e)
         return error_set(e, ERR_VALIDATION, "%s is set and %s is not: TLS needs both",
                          certificate ? "tls.certificate" : "tls.key", certificate ? "tls.key" : "tls.certificate");
     if (!colon || str_to_int64(colon + 1, &port) < 0 || port < 0 || port > 65535)
-        return error_set(e, ERR_VALIDATION, "listen must be ADDRESS:PORT, such as 127.0.0.1:3000 or [::1]:3000, not '%.100s'",
+        return error_set(e, ERR_VALIDATION,
+                         "listen must be ADDRESS:PORT, such as 127.0.0.1:3000 or [::1]:3000, not '%.100s'",
                          listen ? listen : "");
     if (!settings_has(s, "data"))
         return error_set(e, ERR_VALIDATION, "data must name a folder");
     if (is_loopback(listen) || certificate || settings_bool(s, "behind_proxy"))
         return 0;
-    return error_set(e, ERR_VALIDATION,
-                     "listen is %.100s, which others can reach, and without TLS they could read keys and sessions: set "
-                     "tls.certificate and tls.key, or --behind-proxy when a proxy in front ends TLS, or listen on 127.0.0.1",
-                     listen);
+    return error_set(
+        e, ERR_VALIDATION,
+        "listen is %.100s, which others can reach, and without TLS they could read keys and sessions: set "
+        "tls.certificate and tls.key, or --behind-proxy when a proxy in front ends TLS, or listen on 127.0.0.1",
+        listen);
 }
 
 /* ---- getters */

@@ -35,7 +35,7 @@ int64_t settings_ms(const struct settings *s, const char *key);       /* duratio
 bool settings_bool(const struct settings *s, const char *key);
 const struct secret *settings_secret(const struct settings *s, const char *key); /* NULL: not set */
 const char *settings_source(const struct settings *s, const char *key); /* "default" "file" "credential" "env" "flag" */
-const char *settings_file(const struct settings *s);                  /* the YAML file that was read; NULL: none */
+const char *settings_file(const struct settings *s); /* the YAML file that was read; NULL: none */
 /* Variables that begin with HBCLOUD_ and are no setting: one sentence each, NULL after the last. */
 const char *settings_warning(const struct settings *s, size_t i);
 

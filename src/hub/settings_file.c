@@ -71,8 +71,7 @@ static char *list_text(const json_t *list)
     buf_init(&b, 65536);
     size_t i;
     json_t *item;
-    json_array_foreach((json_t *)list, i, item)
-    {
+    json_array_foreach ((json_t *)list, i, item) {
         _cleanup_free_ char *text = scalar_text(item);
         if (!text)
             return NULL;
@@ -85,7 +84,8 @@ static int put_value(struct walk *w, const char *key, const json_t *value)
 {
     const struct setting_row *row = settings_row(key);
     if (!row)
-        return is_group(key) ? fail_at(w, key, "this is a group of settings, its value must be a mapping") : unknown_key(w, key);
+        return is_group(key) ? fail_at(w, key, "this is a group of settings, its value must be a mapping")
+                             : unknown_key(w, key);
     if (json_is_array(value) && row->type != SETTING_LIST)
         return fail_at(w, key, "this setting takes one value, not a list");
     if (json_is_object(value))
@@ -104,8 +104,7 @@ static int walk_mapping(struct walk *w, const json_t *mapping, const char *prefi
 {
     const char *name;
     json_t *value;
-    json_object_foreach((json_t *)mapping, name, value)
-    {
+    json_object_foreach ((json_t *)mapping, name, value) {
         char key[128];
         int n = snprintf(key, sizeof key, "%s%s%s", prefix, *prefix ? "." : "", name);
         bool known = n < (int)sizeof key && (settings_row(key) || is_group(key));

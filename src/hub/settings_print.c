@@ -69,13 +69,14 @@ static void print_row(FILE *out, const struct setting_row *row)
 
 void settings_env_example(FILE *out)
 {
-    (void)fputs("# Every setting of the hub, with its default. Made by `hbcloud config env-example`; do not edit.\n"
-                "#\n"
-                "# Each may also stand in the YAML file by its key (`hbcloud serve --config FILE`). What is said later wins:\n"
-                "# default, YAML file, systemd credential, environment, flag. `hbcloud config show` tells what is in force.\n"
-                "# Each key is also taken as HBCLOUD_ and the key in capitals: datadog.api_key as HBCLOUD_DATADOG_API_KEY.\n"
-                "# An empty variable counts as not set.\n",
-                out);
+    (void)fputs(
+        "# Every setting of the hub, with its default. Made by `hbcloud config env-example`; do not edit.\n"
+        "#\n"
+        "# Each may also stand in the YAML file by its key (`hbcloud serve --config FILE`). What is said later wins:\n"
+        "# default, YAML file, systemd credential, environment, flag. `hbcloud config show` tells what is in force.\n"
+        "# Each key is also taken as HBCLOUD_ and the key in capitals: datadog.api_key as HBCLOUD_DATADOG_API_KEY.\n"
+        "# An empty variable counts as not set.\n",
+        out);
     const char *group = "";
     for (size_t i = 0; i < settings_table_len; i++) {
         const struct setting_row *row = &settings_table[i];

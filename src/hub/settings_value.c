@@ -33,15 +33,9 @@ static int parse_bytes(const char *text, int64_t *ret)
     static const struct {
         const char *suffix;
         int64_t bytes;
-    } units[] = { { "", 1 },
-                  { "B", 1 },
-                  { "kB", 1000 },
-                  { "KB", 1000 },
-                  { "MB", 1000000 },
-                  { "GB", 1000000000 },
-                  { "KiB", 1 << 10 },
-                  { "MiB", 1 << 20 },
-                  { "GiB", 1 << 30 } };
+    } units[] = { { "", 1 },          { "B", 1 },         { "kB", 1000 },
+                  { "KB", 1000 },     { "MB", 1000000 },  { "GB", 1000000000 },
+                  { "KiB", 1 << 10 }, { "MiB", 1 << 20 }, { "GiB", 1 << 30 } };
     size_t digits = strspn(text, "0123456789");
     char number[24];
     if (!digits || digits >= sizeof number)
@@ -125,14 +119,16 @@ static int check(const struct setting_row *row, const char *text, const char *or
 {
     int r = parse_number(row, text, ret);
     if (r < 0)
-        return error_set(e, ERR_VALIDATION, "%s: %s must be %s, not '%.60s'", origin, row->key, wanted[row->type], text);
+        return error_set(e, ERR_VALIDATION, "%s: %s must be %s, not '%.60s'", origin, row->key, wanted[row->type],
+                         text);
     if (is_number(row) && (row->min || row->max) && (*ret < row->min || *ret > row->max)) {
         const char *unit = row->type == SETTING_DURATION ? " ms" : row->type == SETTING_BYTES ? " bytes" : "";
         return error_set(e, ERR_VALIDATION, "%s: %s must be between %lld and %lld%s, not '%.60s'", origin, row->key,
                          (long long)row->min, (long long)row->max, unit, text);
     }
     if (row->choices && !is_choice(row->choices, text))
-        return error_set(e, ERR_VALIDATION, "%s: %s must be one of: %s; not '%.60s'", origin, row->key, row->choices, text);
+        return error_set(e, ERR_VALIDATION, "%s: %s must be one of: %s; not '%.60s'", origin, row->key, row->choices,
+                         text);
     return 0;
 }
 

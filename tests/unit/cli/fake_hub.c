@@ -90,7 +90,8 @@ struct fake_hub *fake_hub_start(fake_answer answer, void *ctx)
     (void)pthread_mutex_init(&hub->lock, NULL);
     hub->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (hub->fd < 0 || bind(hub->fd, (struct sockaddr *)&address, sizeof address) < 0 || listen(hub->fd, 16) < 0 ||
-        getsockname(hub->fd, (struct sockaddr *)&address, &len) < 0 || pthread_create(&hub->thread, NULL, run, hub) != 0)
+        getsockname(hub->fd, (struct sockaddr *)&address, &len) < 0 ||
+        pthread_create(&hub->thread, NULL, run, hub) != 0)
         abort();
     (void)snprintf(hub->url, sizeof hub->url, "http://127.0.0.1:%d", ntohs(address.sin_port));
     return hub;
@@ -125,16 +126,18 @@ void fake_hub_stop(struct fake_hub *hub)
 
 void fake_reply(FILE *out, int status, const char *json)
 {
-    (void)fprintf(out, "HTTP/1.1 %d Said\r\nContent-Type: application/json\r\nContent-Length: %zu\r\nConnection: close\r\n\r\n%s",
-                  status, strlen(json), json);
+    (void)fprintf(
+        out, "HTTP/1.1 %d Said\r\nContent-Type: application/json\r\nContent-Length: %zu\r\nConnection: close\r\n\r\n%s",
+        status, strlen(json), json);
 }
 
 void fake_error(FILE *out, int status, const char *code, const char *message, const char *details)
 {
     char json[4096];
-    (void)snprintf(json, sizeof json,
-                   "{\"error\":{\"code\":\"%s\",\"message\":\"%s\",\"details\":%s,\"timestamp\":\"2026-11-25T12:00:00.000Z\","
-                   "\"requestId\":\"r-1\",\"monitoring\":{}}}",
-                   code, message, details ? details : "{}");
+    (void)snprintf(
+        json, sizeof json,
+        "{\"error\":{\"code\":\"%s\",\"message\":\"%s\",\"details\":%s,\"timestamp\":\"2026-11-25T12:00:00.000Z\","
+        "\"requestId\":\"r-1\",\"monitoring\":{}}}",
+        code, message, details ? details : "{}");
     fake_reply(out, status, json);
 }

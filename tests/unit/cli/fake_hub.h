@@ -22,6 +22,7 @@ const struct fake_request *fake_hub_request(struct fake_hub *hub, size_t i); /* 
 void fake_hub_stop(struct fake_hub *hub);
 
 void fake_reply(FILE *out, int status, const char *json);
-void fake_error(FILE *out, int status, const char *code, const char *message, const char *details); /* details: JSON or NULL */
+void fake_error(FILE *out, int status, const char *code, const char *message,
+                const char *details); /* details: JSON or NULL */
 
 #endif

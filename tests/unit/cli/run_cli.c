@@ -46,7 +46,8 @@ static int remove_one(const char *path, const struct stat *st UNUSED, int flag U
 
 const char *fresh_home(void)
 {
-    static const char *const ours[] = { "HBCLOUD_URL", "HBCLOUD_API_KEY", "HBCLOUD_DATA", "XDG_CONFIG_HOME", "XDG_DATA_HOME" };
+    static const char *const ours[] = { "HBCLOUD_URL", "HBCLOUD_API_KEY", "HBCLOUD_DATA", "XDG_CONFIG_HOME",
+                                        "XDG_DATA_HOME" };
     if (*home)
         (void)nftw(home, remove_one, 8, FTW_DEPTH | FTW_PHYS);
     strcpy(home, "/tmp/hbcloud-cli-XXXXXX");

@@ -34,7 +34,8 @@ static void usage_errors_end_2_and_say_what_was_meant(void **state)
         { "nodes lst", "did you mean 'nodes list'?" },
         { "nodes", "nodes needs one of its commands" },
         { "nodes list --provder x", "did you mean --provider?" },
-        { "nodes list --provider mars", "--provider must be one of: hetzner digitalocean azure local other; not 'mars'" },
+        { "nodes list --provider mars",
+          "--provider must be one of: hetzner digitalocean azure local other; not 'mars'" },
         { "nodes list --provider", "--provider needs a value" },
         { "nodes list --json=1", "--json takes no value" },
         { "nodes list --json --json", "--json is given twice" },
@@ -235,7 +236,16 @@ static void widths_are_columns_not_bytes(void **state)
 static void nothing_steers_the_terminal(void **state)
 {
     (void)state;
-    static const char *const wild[] = { "\033[2J", "a\rb", "a\nb", "\xc2\x9b" "2J", "\xe2\x80\xae" "x", "\x07", "\xff\xfe", "\xf0\x9f" };
+    static const char *const wild[] = { "\033[2J",
+                                        "a\rb",
+                                        "a\nb",
+                                        "\xc2\x9b"
+                                        "2J",
+                                        "\xe2\x80\xae"
+                                        "x",
+                                        "\x07",
+                                        "\xff\xfe",
+                                        "\xf0\x9f" };
     for (size_t i = 0; i < ARRAY_LEN(wild); i++) {
         _cleanup_buf_ struct buf out;
         buf_init(&out, 0);
@@ -251,12 +261,15 @@ static void nothing_steers_the_terminal(void **state)
 static char *table_at(int width)
 {
     static const struct table_column columns[] = {
-        { .title = "NAME", .priority = 9, .min = 4 }, { .title = "STATE", .priority = 8 },
-        { .title = "N", .priority = 7, .right = true }, { .title = "NOTE", .priority = 1, .min = 6 },
+        { .title = "NAME", .priority = 9, .min = 4 },
+        { .title = "STATE", .priority = 8 },
+        { .title = "N", .priority = 7, .right = true },
+        { .title = "NOTE", .priority = 1, .min = 6 },
     };
     _cleanup_table_ struct table *t = text_table_new(columns, ARRAY_LEN(columns));
     assert_non_null(t);
-    static const char *const cells[] = { "attic", "active", "4", "a long remark about it", "cellar", "offline", "16", NULL };
+    static const char *const cells[] = { "attic",  "active",  "4",  "a long remark about it",
+                                         "cellar", "offline", "16", NULL };
     for (size_t i = 0; i < ARRAY_LEN(cells); i++)
         table_cell(t, STYLE_GOOD, cells[i]);
     struct term term = { .width = width };
@@ -319,10 +332,14 @@ static void times_are_relative(void **state)
     static const struct {
         const char *at, *said;
     } cases[] = {
-        { "2026-11-25T12:00:00Z", "now" },           { "2026-11-25T11:59:30Z", "30 s ago" },
-        { "2026-11-25T11:15:00Z", "45 min ago" },    { "2026-11-24T12:00:00Z", "24 h ago" },
-        { "2026-11-20T12:00:00Z", "5 d ago" },       { "2026-11-27T13:00:00Z", "in 2 d" },
-        { "yesterday", "-" },                        { NULL, "-" },
+        { "2026-11-25T12:00:00Z", "now" },
+        { "2026-11-25T11:59:30Z", "30 s ago" },
+        { "2026-11-25T11:15:00Z", "45 min ago" },
+        { "2026-11-24T12:00:00Z", "24 h ago" },
+        { "2026-11-20T12:00:00Z", "5 d ago" },
+        { "2026-11-27T13:00:00Z", "in 2 d" },
+        { "yesterday", "-" },
+        { NULL, "-" },
     };
     char text[FORMAT_MAX];
     int64_t ms;
@@ -435,12 +452,13 @@ static void a_file_takes_away_what_it_no_longer_names(void **state)
         "\"container\":{\"environment\":[\"KEPT\",\"GONE\"],\"ports\":[{}],\"volumes\":[{}],\"command\":\"x\","
         "\"resources\":{\"cpu\":1,\"memory\":null}},"
         "\"networking\":{\"domains\":[\"a.example\"],\"healthCheck\":{\"path\":\"/\"}}}";
-    assert_patch("{\"name\":\"hello\",\"labels\":{\"a\":\"9\"},\"container\":{\"image\":\"x:2\",\"environment\":{\"KEPT\":\"1\"}},"
-                 "\"networking\":{\"internalPort\":80}}",
-                 service, true,
-                 "{\"labels\":{\"a\":\"9\",\"b\":null},\"container\":{\"image\":\"x:2\",\"tag\":\"2\","
-                 "\"environment\":{\"KEPT\":\"1\",\"GONE\":null},\"ports\":[],\"volumes\":[],\"command\":null,"
-                 "\"resources\":{\"cpu\":null}},\"networking\":{\"internalPort\":80,\"domains\":[],\"healthCheck\":null}}");
+    assert_patch(
+        "{\"name\":\"hello\",\"labels\":{\"a\":\"9\"},\"container\":{\"image\":\"x:2\",\"environment\":{\"KEPT\":\"1\"}},"
+        "\"networking\":{\"internalPort\":80}}",
+        service, true,
+        "{\"labels\":{\"a\":\"9\",\"b\":null},\"container\":{\"image\":\"x:2\",\"tag\":\"2\","
+        "\"environment\":{\"KEPT\":\"1\",\"GONE\":null},\"ports\":[],\"volumes\":[],\"command\":null,"
+        "\"resources\":{\"cpu\":null}},\"networking\":{\"internalPort\":80,\"domains\":[],\"healthCheck\":null}}");
     assert_patch("{\"name\":\"hello\",\"container\":{\"image\":\"x:2\"}}", service, false,
                  "{\"container\":{\"image\":\"x:2\",\"tag\":\"2\"}}");
 }

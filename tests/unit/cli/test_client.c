@@ -107,7 +107,8 @@ static void no_hub_ends_3_and_says_how_to_start_one(void **state)
 
 static void answer_details(void *ctx UNUSED, FILE *out, const struct fake_request *rq UNUSED, size_t n UNUSED)
 {
-    fake_error(out, 400, "VALIDATION_ERROR", "The request does not follow the contract.", "{\"/provider\":\"must be one of five\"}");
+    fake_error(out, 400, "VALIDATION_ERROR", "The request does not follow the contract.",
+               "{\"/provider\":\"must be one of five\"}");
 }
 
 static void an_error_names_each_field_and_json_says_it_unchanged(void **state)
@@ -126,9 +127,11 @@ static void an_error_names_each_field_and_json_says_it_unchanged(void **state)
 
 /* ---- lists */
 
-#define NODE(name, status)                                                                                             \
-    "{\"id\":\"i\",\"name\":\"" name "\",\"type\":\"hub\",\"provider\":\"local\",\"region\":null,\"labels\":{\"room\":\"attic\"}," \
-    "\"resources\":{\"cpu\":4,\"memory\":16.5,\"storage\":null,\"bandwidth\":null},\"networking\":{},\"status\":\"" status "\"," \
+#define NODE(name, status)                                                                                                 \
+    "{\"id\":\"i\",\"name\":\"" name                                                                                       \
+    "\",\"type\":\"hub\",\"provider\":\"local\",\"region\":null,\"labels\":{\"room\":\"attic\"},"                          \
+    "\"resources\":{\"cpu\":4,\"memory\":16.5,\"storage\":null,\"bandwidth\":null},\"networking\":{},\"status\":\"" status \
+    "\","                                                                                                                  \
     "\"monitoring\":{\"uptime\":99.95},\"metadata\":{\"lastSeen\":null}}"
 #define COUNTS "\"metadata\":{\"total\":2,\"active\":1,\"monitoring_integrated\":0}"
 
@@ -295,18 +298,19 @@ static void a_token_goes_as_a_bearer(void **state)
 /* ---- deploying */
 
 #define STARTED "{\"deployment_id\":\"d-1\",\"service_instance\":{\"name\":\"hello\"},\"monitoring_setup\":{}}"
-#define SERVICE                                                                                                        \
+#define SERVICE                                                                                                                          \
     "{\"service\":{\"id\":\"s\",\"name\":\"hello\",\"labels\":{},\"container\":{\"environment\":[\"OLD\"],\"ports\":[],\"volumes\":[]}," \
     "\"networking\":{\"domains\":[],\"url\":\"http://127.0.0.1:32768\",\"healthCheck\":null}}}"
 
 static void reply_deployment(FILE *out, const char *state, int progress, const char *message)
 {
     char json[1024];
-    (void)snprintf(json, sizeof json,
-                   "{\"deployment\":{\"id\":\"d-1\",\"serviceName\":\"hello\",\"status\":{\"state\":\"%s\",\"progress\":%d,"
-                   "\"message\":\"%s\",\"logs\":[],\"step\":null},\"timing\":{\"phases\":[{\"name\":\"pull\",\"duration\":3000,"
-                   "\"status\":\"success\"}]}}}",
-                   state, progress, message);
+    (void)snprintf(
+        json, sizeof json,
+        "{\"deployment\":{\"id\":\"d-1\",\"serviceName\":\"hello\",\"status\":{\"state\":\"%s\",\"progress\":%d,"
+        "\"message\":\"%s\",\"logs\":[],\"step\":null},\"timing\":{\"phases\":[{\"name\":\"pull\",\"duration\":3000,"
+        "\"status\":\"success\"}]}}}",
+        state, progress, message);
     fake_reply(out, 200, json);
 }
 
@@ -361,8 +365,9 @@ static void a_new_service_is_posted_once_and_followed_to_its_end(void **state)
     assert_non_null(rq);
     assert_string_equal(rq->method, "POST");
     assert_int_equal(strlen(rq->idempotency_key), 36);
-    assert_string_equal(rq->body, "{\"name\":\"hello\",\"container\":{\"image\":\"nginx:1.27\",\"environment\":{\"NEW\":\"1\"}},"
-                                  "\"networking\":{\"internalPort\":80}}");
+    assert_string_equal(rq->body,
+                        "{\"name\":\"hello\",\"container\":{\"image\":\"nginx:1.27\",\"environment\":{\"NEW\":\"1\"}},"
+                        "\"networking\":{\"internalPort\":80}}");
     trial_end(&t);
 }
 
@@ -415,8 +420,9 @@ static void no_wait_prints_the_deployment_alone(void **state)
 {
     (void)state;
     struct deploying d = { .end = "completed" };
-    struct trial t = try_words("services deploy hello --image nginx --port 80 -e A=1 -e B= --volume data:/d:ro --no-wait",
-                               answer_deploying, &d);
+    struct trial t =
+        try_words("services deploy hello --image nginx --port 80 -e A=1 -e B= --volume data:/d:ro --no-wait",
+                  answer_deploying, &d);
     assert_int_equal(t.ran.status, CLI_OK);
     assert_string_equal(t.ran.out, "d-1\n");
     assert_int_equal(d.asked, 0);
@@ -496,8 +502,10 @@ static void answer_events(void *ctx UNUSED, FILE *out, const struct fake_request
         fake_error(out, 403, "FORBIDDEN", "Enough.", NULL);
         return;
     }
-    (void)fprintf(out, "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n"
-                  "id: %zu\nevent: node.updated\ndata: {\"type\":\"node.updated\",\"n\":%zu}\n\n", n + 7, n);
+    (void)fprintf(out,
+                  "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n"
+                  "id: %zu\nevent: node.updated\ndata: {\"type\":\"node.updated\",\"n\":%zu}\n\n",
+                  n + 7, n);
 }
 
 static void events_go_on_behind_the_last_one_seen(void **state)
@@ -515,7 +523,8 @@ static void events_go_on_behind_the_last_one_seen(void **state)
 
 static void answer_verify(void *ctx UNUSED, FILE *out, const struct fake_request *rq UNUSED, size_t n UNUSED)
 {
-    fake_reply(out, 200, "{\"ok\":false,\"checked\":3,\"firstBad\":2,\"reason\":\"its hash is another\",\"head\":\"00\"}");
+    fake_reply(out, 200,
+               "{\"ok\":false,\"checked\":3,\"firstBad\":2,\"reason\":\"its hash is another\",\"head\":\"00\"}");
 }
 
 static void a_broken_audit_ends_1(void **state)
@@ -539,8 +548,10 @@ static void answer_query(void *ctx UNUSED, FILE *out, const struct fake_request 
     else if (str_starts(rq->path, "/v1/infrastructure/nodes/attic"))
         fake_reply(out, 200, "{\"node\":" NODE("attic", "active") "}");
     else
-        fake_reply(out, 200, "{\"name\":\"cpu\",\"fn\":\"max\",\"step\":30,\"from\":0,\"to\":90000,\"unit\":\"percent\",\"series\":[{"
-                             "\"entity_id\":\"i\",\"entity_type\":\"node\",\"tags\":{},\"points\":[[30000,1],[60000,null],[90000,3]]}]}");
+        fake_reply(
+            out, 200,
+            "{\"name\":\"cpu\",\"fn\":\"max\",\"step\":30,\"from\":0,\"to\":90000,\"unit\":\"percent\",\"series\":[{"
+            "\"entity_id\":\"i\",\"entity_type\":\"node\",\"tags\":{},\"points\":[[30000,1],[60000,null],[90000,3]]}]}");
 }
 
 static void a_query_finds_the_entity_by_name_and_shows_a_chart(void **state)

@@ -97,11 +97,28 @@ static void a_later_source_wins(void **state)
 static void the_names_of_the_seed_and_of_vendors_are_honoured(void **state)
 {
     (void)state;
-    static const char *const names[] = { "DATABASE_URL", "REDIS_URL", "DOPPLER_TOKEN", "DATADOG_API_KEY", "DATADOG_APP_KEY",
-        "NEW_RELIC_LICENSE_KEY", "SENTRY_DSN", "HONEYBADGER_API_KEY", "TAILSCALE_AUTHKEY", "CONSUL_HTTP_TOKEN",
-        "AZURE_CLIENT_ID", "AZURE_CLIENT_SECRET", "AZURE_TENANT_ID", "BROWSERSTACK_USERNAME", "BROWSERSTACK_ACCESS_KEY",
-        "LAMBDATEST_USERNAME", "LAMBDATEST_ACCESS_KEY", "DD_API_KEY", "CONSUL_HTTP_ADDR", "CF_API_TOKEN", "HCLOUD_TOKEN",
-        "DIGITALOCEAN_TOKEN" };
+    static const char *const names[] = { "DATABASE_URL",
+                                         "REDIS_URL",
+                                         "DOPPLER_TOKEN",
+                                         "DATADOG_API_KEY",
+                                         "DATADOG_APP_KEY",
+                                         "NEW_RELIC_LICENSE_KEY",
+                                         "SENTRY_DSN",
+                                         "HONEYBADGER_API_KEY",
+                                         "TAILSCALE_AUTHKEY",
+                                         "CONSUL_HTTP_TOKEN",
+                                         "AZURE_CLIENT_ID",
+                                         "AZURE_CLIENT_SECRET",
+                                         "AZURE_TENANT_ID",
+                                         "BROWSERSTACK_USERNAME",
+                                         "BROWSERSTACK_ACCESS_KEY",
+                                         "LAMBDATEST_USERNAME",
+                                         "LAMBDATEST_ACCESS_KEY",
+                                         "DD_API_KEY",
+                                         "CONSUL_HTTP_ADDR",
+                                         "CF_API_TOKEN",
+                                         "HCLOUD_TOKEN",
+                                         "DIGITALOCEAN_TOKEN" };
     for (size_t i = 0; i < ARRAY_LEN(names); i++) {
         (void)setenv(names[i], "canary-of-a-variable", 1);
         _cleanup_settings_ struct settings *s = NULL;
@@ -244,12 +261,18 @@ static void a_public_address_needs_tls_or_a_proxy(void **state)
         const char *listen, *more;
         bool fine;
     } cases[] = {
-        { "--listen=127.0.0.1:3000", NULL, true },      { "--listen=127.8.9.1:0", NULL, true },
-        { "--listen=[::1]:3000", NULL, true },          { "--listen=localhost:3000", NULL, true },
-        { "--listen=0.0.0.0:3000", NULL, false },       { "--listen=[::]:3000", NULL, false },
-        { "--listen=192.168.1.2:3000", NULL, false },   { "--listen=:3000", NULL, false },
-        { "--listen=0.0.0.0:3000", "--behind-proxy", true }, { "--listen=127.0.0.1", NULL, false },
-        { "--listen=127.0.0.1:70000", NULL, false },    { "--tls-key=k.pem", NULL, false },
+        { "--listen=127.0.0.1:3000", NULL, true },
+        { "--listen=127.8.9.1:0", NULL, true },
+        { "--listen=[::1]:3000", NULL, true },
+        { "--listen=localhost:3000", NULL, true },
+        { "--listen=0.0.0.0:3000", NULL, false },
+        { "--listen=[::]:3000", NULL, false },
+        { "--listen=192.168.1.2:3000", NULL, false },
+        { "--listen=:3000", NULL, false },
+        { "--listen=0.0.0.0:3000", "--behind-proxy", true },
+        { "--listen=127.0.0.1", NULL, false },
+        { "--listen=127.0.0.1:70000", NULL, false },
+        { "--tls-key=k.pem", NULL, false },
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         _cleanup_settings_ struct settings *s = NULL;
@@ -282,8 +305,7 @@ static void the_reply_masks_secrets_and_types_values(void **state)
     json_t *list = json_object_get(doc, "settings"), *row;
     size_t i, seen = 0;
     assert_int_equal(json_array_size(list), settings_table_len);
-    json_array_foreach(list, i, row)
-    {
+    json_array_foreach (list, i, row) {
         const char *key = json_str(row, "key");
         json_t *value = json_object_get(row, "value");
         if (str_eq(key, "database.url")) {
