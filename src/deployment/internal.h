@@ -39,6 +39,8 @@ void release_done(struct release *r);
 /* release.c */
 /* Splits a full request into a release. */
 int release_from_request(const json_t *request, struct release *ret, struct error *e);
+/* Stars in place of the environment's values (their lines of 6 bytes or more) in what a container or an engine said. */
+void release_mask(const struct release *r, char *text);
 json_t *release_request(const struct release *r); /* whole again, with secrets; new reference */
 int release_store(struct deployments *d, const char *service_id, struct release *r, struct error *e);
 int release_load(struct deployments *d, const char *release_id, struct release *ret, struct error *e);

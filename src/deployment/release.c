@@ -41,6 +41,42 @@ json_t *release_request(const struct release *r)
     return request;
 }
 
+#define MASKED_FROM 6 /* bytes; shorter ones ("true", "8080") are in too many innocent sentences */
+
+/* Length of the longest line of a value that `text` begins with; 0: of none. */
+static size_t value_at(const struct release *r, const char *text)
+{
+    const char *key;
+    json_t *value;
+    size_t longest = 0;
+    json_object_foreach(r->environment, key, value) {
+        const char *line = json_string_value(value);
+        for (size_t n; line && *line; line += n + (line[n] == '\n')) {
+            n = strcspn(line, "\n");
+            if (n >= MASKED_FROM && n > longest && strncmp(text, line, n) == 0)
+                longest = n;
+        }
+    }
+    return longest;
+}
+
+void release_mask(const struct release *r, char *text)
+{
+    char *to = text;
+    for (const char *from = text; *from;) {
+        size_t n = value_at(r, from);
+        if (!n) {
+            *to++ = *from++;
+            continue;
+        }
+        size_t stars = n < strlen(ENVIRONMENT_MASK) ? n : strlen(ENVIRONMENT_MASK);
+        memset(to, '*', stars);
+        to += stars;
+        from += n;
+    }
+    *to = '\0';
+}
+
 static int seal(struct deployments *d, const struct release *r, uint8_t **ret, size_t *ret_len, struct error *e)
 {
     char context[64];

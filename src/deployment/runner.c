@@ -164,6 +164,7 @@ static int undo(struct run *r, struct error *e)
     if (steps_undo(r, &failure) < 0) {
         /* The engine may be away: tried again, until the job's deadline. */
         bool for_good = clock_now_ms() > r->job->deadline_ms;
+        release_mask(&r->release, failure.message);
         record_log(&r->record, "not cleaned up%s: %s", for_good ? "" : " yet", failure.message);
         error_done(&failure);
         if (!for_good)
@@ -176,6 +177,7 @@ static int undo(struct run *r, struct error *e)
 
 static int fail(struct run *r, enum step *state, struct error *cause, struct error *e)
 {
+    release_mask(&r->release, cause->message); /* it may say what the container said */
     record_log(&r->record, "failed at %s: %s", step_name(*state), cause->message);
     (void)json_put(r->facts, "cause", json_string(cause->message));
     int res = journal_write(r->deployments, r->id, step_name(*state), "failed", r->facts, e);

@@ -513,6 +513,7 @@ static int retire(struct run *r, struct error *e)
         return STEP_SKIPPED;
     int res = take_away(r, old_container(r), e);
     if (res < 0) {
+        release_mask(&r->release, e->message);
         record_log(&r->record, "the old container %.12s stays behind: %s", old_container(r), e->message);
         error_done(e);
         return 0;

@@ -115,6 +115,49 @@ static void only_text_is_a_value_and_null_removes_one(void **state)
     release_done(&r);
 }
 
+/* O32: what a container says before it dies may hold what it was given. */
+static void o32_what_a_container_said_is_masked(void **state)
+{
+    struct release r = { 0 };
+    static const struct {
+        const char *said, *masked;
+    } cases[] = {
+        { "cannot reach " URL "!", "cannot reach ********!" },
+        { "PASSWORD=canary-password", "PASSWORD=********" },
+        { "canary-passwordcanary-password", "****************" },
+        { "key: canary-line-two", "key: ********" },
+        { "canary-passwor", "canary-passwor" },
+        { "port 8080 is taken", "port 8080 is taken" }, /* too short to be told from anything else */
+        { "abcdefghij", "********" },                    /* the longest of those that fit */
+        { "abcdefg", "******g" },
+        { "", "" },
+    };
+    _cleanup_json_ json_t *asked = request();
+    (void)json_put(asked, "container.environment.PORT", json_string("8080"));
+    (void)json_put(asked, "container.environment.SHORT", json_string("abcdef"));
+    (void)json_put(asked, "container.environment.LONG", json_string("abcdefghij"));
+    assert_int_equal(release_from_request(asked, &r, NULL), 0);
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        char text[200];
+        str_copy(text, sizeof text, cases[i].said);
+        release_mask(&r, text);
+        assert_string_equal(text, cases[i].masked);
+    }
+    release_done(&r);
+}
+
+/* The service that is shown names its variables, and no value. */
+static void o34_the_service_shows_names_only(void **state)
+{
+    struct image_name image;
+    _cleanup_json_ json_t *asked = request();
+    assert_int_equal(image_name_parse("nginx:1", NULL, &image, NULL), 0);
+    _cleanup_json_ json_t *service = planned_service(asked, "node", &image);
+    _cleanup_free_ char *text = json_text(service, NULL);
+    canary_expect_none(canaries, ARRAY_LEN(canaries), "the service", text, strlen(text));
+    assert_int_equal(json_array_size(json_at(service, "container.environment")), 4);
+}
+
 /* The sealed values of one release do not open as another's, whoever swaps them in the database. */
 static void values_belong_to_their_release(void **state)
 {
@@ -171,6 +214,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(o32_a_specification_holds_no_value),
         T(o32_the_database_holds_no_value_in_clear),
+        T(o32_what_a_container_said_is_masked),
+        T(o34_the_service_shows_names_only),
         T(only_text_is_a_value_and_null_removes_one),
         T(values_belong_to_their_release),
         T(the_current_one_serves_or_is_the_newest),
