@@ -17,11 +17,11 @@ MAY_CALL = {
     "security": "base store http",
     "jobs": "base store http",
     "runtime": "base store http security jobs",
-    "monitoring": "base store http security jobs",
+    "monitoring": "base store http security jobs runtime",
     "deployment": "base store http security jobs runtime",
     "integrations": "base store http security jobs runtime monitoring deployment",
     "hub": "base store http security jobs runtime monitoring deployment integrations",
-    "cli": "base http hub",
+    "cli": "base",
     "main.c": "base hub cli",
 }
 

@@ -22,6 +22,8 @@
 #define STOP_LIMIT_S 8
 #define TIDY_MS 600000
 
+static void on_event(void *ctx, const char *type, const char *entity_id, const char *data, size_t len);
+
 /* ---- parts, in the order in which they stand on each other ---- */
 
 static int open_ground(struct hub *h, struct error *e)
@@ -33,7 +35,7 @@ static int open_ground(struct hub *h, struct error *e)
     int r = vault_open(h->data, &h->vault, e);
     if (r == 0)
         r = store_open(&store, &h->store, e);
-    if (r == 0 && !(h->events = events_new()))
+    if (r == 0 && (!(h->events = events_new()) || events_listen(h->events, on_event, h) < 0))
         r = error_set(e, ERR_INTERNAL, "No memory.");
     return r;
 }
@@ -101,6 +103,17 @@ static void on_sampled(void *ctx, int64_t at_ms)
     runtime_hub_seen(h->runtime, at_ms);
 }
 
+/* The series of what is gone go, too. */
+static void on_event(void *ctx, const char *type, const char *entity_id, const char *data UNUSED, size_t len UNUSED)
+{
+    struct hub *h = ctx;
+    _cleanup_error_ struct error e = ERROR_INIT;
+    if (!h->metrics || (!str_eq(type, "service.deleted") && !str_eq(type, "node.deleted")))
+        return;
+    if (metrics_forget_entity(h->metrics, entity_id, &e) < 0)
+        log_warn("The series of %s were not removed: %s", entity_id, e.message);
+}
+
 static int start_sampler(struct hub *h, struct error *e)
 {
     struct sampler_options o = {
@@ -136,6 +149,8 @@ static int add_operations(struct hub *h, struct error *e)
     int r = 0;
     for (size_t i = 0; r == 0 && i < ARRAY_LEN(rooms); i++)
         r = api_add(h->api, rooms[i].table, rooms[i].n, rooms[i].room, e);
+    if (r == 0)
+        api_add_shortcuts(h->api, runtime_shortcuts, RUNTIME_SHORTCUTS);
     return r == 0 ? api_seal(h->api, e) : r;
 }
 

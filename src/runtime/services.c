@@ -163,6 +163,8 @@ int service_forget_locked(struct runtime *r, const char *id, struct error *e)
         res = store_exec(c, e, "DELETE FROM service_instances WHERE id = $1", "t", id);
     if (res == 0)
         res = store_commit(c, e);
+    /* Whoever listens may want to write, too. */
+    store_release(TAKE(c));
     (void)map_remove(r->uptime, id);
     if (res == 0 && table_remove(r->services, id))
         events_publish(r->events, "service.deleted", "service", id, "null", 4);
@@ -199,10 +201,12 @@ int services_load(struct runtime *r, struct error *e)
     int res = store_acquire(r->store, STORE_READ, &c, e);
     if (res == 0)
         res = store_query(c, e, &rows, "SELECT " COLUMNS " FROM service_instances", "");
+    table_load_begin(r->services);
     while (res == 0 && (res = rows_next(rows, e)) == 1) {
         _cleanup_json_ json_t *d = row_document(rows);
         res = load_uptime(r, d) < 0 ? error_set(e, ERR_INTERNAL, "No memory.") : remember(r, d, rows_int(rows, 13), e);
     }
+    table_load_end(r->services);
     return res;
 }
 

@@ -21,6 +21,7 @@
 
 #define ENGINE_MAGIC 0x646f636bu
 #define QUERY_MS 15000
+#define STATS_MS 5000 /* a sampler waits for it at its end */
 #define LIST_MS 30000
 #define CHANGE_MS 120000        /* create, start, remove: the engine may copy a volume's first content */
 #define OWN_GRACE_MS 330000     /* stop with the container's own grace */
@@ -255,7 +256,7 @@ static int d_stats(struct container_engine *g, const char *id, struct engine_sta
     e = e ? e : &own;
     /* One-shot: without the second that the engine would wait for a difference. */
     _cleanup_free_ char *path = container_path(id, "/stats?stream=false&one-shot=true", e);
-    struct docker_call call = { .method = "GET", .path = path, .deadline_ms = QUERY_MS };
+    struct docker_call call = { .method = "GET", .path = path, .deadline_ms = STATS_MS };
     if (!path)
         return failed(e);
     int r = docker_client_call(client_of(g), &call, &reply, e);
