@@ -154,9 +154,21 @@ static int add_operations(struct hub *h, struct error *e)
     return r == 0 ? api_seal(h->api, e) : r;
 }
 
+/* The seed's outside hosts, each only where the owner uses it. */
+static void outside_hosts(const struct settings *s, char *ret_connect, size_t size)
+{
+    const char *domain = settings_str(s, "domain");
+    (void)snprintf(ret_connect, size, "%s%s%s%s", domain ? "https://api." : "", domain ? domain : "", domain ? " " : "",
+                   settings_has(s, "browserstack.username") ? "https://browser-stack.com" : "");
+}
+
 static int open_api(struct hub *h, struct error *e)
 {
+    char connect[512];
+    outside_hosts(h->settings, connect, sizeof connect);
     struct api_options o = {
+        .csp_extra_script = settings_has(h->settings, "simpleanalytics.id") ? "https://scripts.simpleanalyticscdn.com" : NULL,
+        .csp_extra_connect = connect,
         .contract_yaml = embedded_contract,
         .contract_len = embedded_contract_len,
         .validate_replies = settings_bool(h->settings, "validate_replies"),
