@@ -150,6 +150,15 @@ const char *http_query(const struct http_exchange *x)
     return x->query ? x->query : "";
 }
 
+bool http_header_next(const struct http_exchange *x, size_t *cursor, const char **name, const char **value)
+{
+    if (*cursor >= x->header_count)
+        return false;
+    *name = x->names[*cursor];
+    *value = x->values[(*cursor)++];
+    return true;
+}
+
 const char *http_header(const struct http_exchange *x, const char *name)
 {
     for (size_t i = 0; i < x->header_count; i++)
