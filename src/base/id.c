@@ -1,10 +1,10 @@
 #include "base/id.h"
 
 #include "base/clock.h"
+#include "base/str.h"
 
 #include <errno.h>
 #include <pthread.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
 
@@ -35,15 +35,34 @@ static uint64_t next_tick(void)
     return tick;
 }
 
+/* Every request has an id: one system call serves many of them. */
+static void id_random(uint8_t ret[8])
+{
+    static _Thread_local uint8_t pool[256];
+    static _Thread_local size_t left;
+    if (left < 8)
+        random_bytes(pool, left = sizeof pool);
+    left -= 8;
+    memcpy(ret, pool + left, 8);
+}
+
 char *id_new(char ret[ID_LEN + 1])
 {
+    uint8_t b[16];
+    char hex[33];
     uint64_t tick = next_tick();
-    uint8_t r[8];
-    random_bytes(r, sizeof r);
-    uint32_t high = (uint32_t)(tick >> 28);
-    (void)snprintf(ret, ID_LEN + 1, "%08x-%04x-7%03x-%02x%02x-%02x%02x%02x%02x%02x%02x", high,
-                   (unsigned)(tick >> 12 & 0xffff), (unsigned)(tick & 0xfff), (r[0] & 0x3f) | 0x80,
-                   r[1], r[2], r[3], r[4], r[5], r[6], r[7]);
+    for (int i = 0; i < 6; i++)
+        b[i] = (uint8_t)(tick >> (52 - 8 * i));
+    b[6] = (uint8_t)(0x70 | (tick >> 8 & 15));
+    b[7] = (uint8_t)tick;
+    id_random(b + 8);
+    b[8] = (b[8] & 0x3f) | 0x80;
+    hex_encode(b, sizeof b, hex);
+    static const struct { uint8_t at, from, n; } groups[] = { { 0, 0, 8 }, { 9, 8, 4 }, { 14, 12, 4 }, { 19, 16, 4 }, { 24, 20, 12 } };
+    memset(ret, '-', ID_LEN);
+    for (size_t i = 0; i < ARRAY_LEN(groups); i++)
+        memcpy(ret + groups[i].at, hex + groups[i].from, groups[i].n);
+    ret[ID_LEN] = '\0';
     return ret;
 }
 

@@ -123,6 +123,17 @@ int api_add(struct api *a, const struct api_operation *table, size_t n, void *ro
     return 0;
 }
 
+void api_add_shortcuts(struct api *a, const struct api_shortcut *table, size_t n)
+{
+    MAGIC_CHECK(a, API_MAGIC);
+    assert(!a->sealed);
+    for (size_t i = 0; i < n; i++) {
+        struct operation *op = contract_operation(a->contract, table[i].id);
+        assert(op && op->method == HTTP_GET && op->handle);
+        op->at_once = table[i].at_once;
+    }
+}
+
 int api_seal(struct api *a, struct error *e)
 {
     size_t n = 0;
@@ -216,6 +227,13 @@ static int on_head(void *ctx, struct http_exchange *x, size_t *ret_body_limit, s
 
 /* ---- the steps before a handler, on a worker */
 
+static void know_address(const struct request *rq)
+{
+    struct http_server *server = atomic_load(&rq->api->server);
+    if (server && rq->actor.role > ROLE_PUBLIC)
+        http_server_know_address(server, rq->x);
+}
+
 static int authenticate(struct request *rq, struct reply *rp, struct error *e)
 {
     const struct api_hooks *h = &rq->api->hooks;
@@ -227,9 +245,8 @@ static int authenticate(struct request *rq, struct reply *rp, struct error *e)
         rq->actor = (struct actor){ .role = ROLE_PUBLIC };
         str_copy(rq->actor.kind, sizeof rq->actor.kind, "anonymous");
     }
-    struct http_server *server = atomic_load(&rq->api->server);
-    if (server && r == 0 && rq->actor.role > ROLE_PUBLIC)
-        http_server_know_address(server, rq->x);
+    if (r == 0)
+        know_address(rq);
     /* Limited before the refusal is said, so that guessing credentials is limited as well. */
     int limited = h->rate_limit ? h->rate_limit(h->ctx, rq, &rq->actor, rp, e) : 0;
     if (limited == 0 && !pass) {
@@ -412,6 +429,57 @@ static void handle(void *ctx, struct http_exchange *x)
     log_context(NULL);
 }
 
+/* ---- at once, on a loop thread: what is at hand, for who is known without waiting */
+
+/* Everything that can still say no without a trace comes before the rate limit, which counts the request. */
+static bool can_answer(struct request *rq, struct reply *rp)
+{
+    const struct api_hooks *h = &rq->api->hooks;
+    if (h->authenticate && (!h->authenticate_at_once || h->authenticate_at_once(h->ctx, rq, &rq->actor) < 0))
+        return false;
+    return rq->actor.role >= rq->op->role && rq->op->at_once(rq->op->room, http_query(rq->x), rp) && reply_is_cheap(rp, rq);
+}
+
+static void answer_at_once(struct request *rq, struct reply *rp)
+{
+    const struct api_hooks *h = &rq->api->hooks;
+    struct error e = ERROR_INIT;
+    know_address(rq);
+    int r = h->rate_limit ? h->rate_limit(h->ctx, rq, &rq->actor, rp, &e) : 0;
+    if (r == 0)
+        r = reply_check(rp, rq, &e);
+    if (r < 0)
+        reply_error(rp, rq, &e);
+    api_count(rq, rp);
+    log_request(rq, rp, http_path(rq->x), &e);
+    reply_send(rp, rq);
+    error_done(&e);
+}
+
+static bool try_inline(void *ctx, struct http_exchange *x)
+{
+    struct reply rp;
+    MAGIC_CHECK((struct api *)ctx, API_MAGIC);
+    struct request *rq = http_user(x);
+    if (!rq || !rq->op || !rq->op->at_once || rq->early.code)
+        return false;
+    struct actor nobody = rq->actor;
+    char peer[sizeof rq->address];
+    memcpy(peer, rq->address, sizeof peer);
+    reply_init(&rp);
+    bool can = can_answer(rq, &rp);
+    log_context(rq->id);
+    if (can) {
+        answer_at_once(rq, &rp);
+    } else { /* as if nobody had looked */
+        rq->actor = nobody;
+        memcpy(rq->address, peer, sizeof peer);
+    }
+    log_context(NULL);
+    reply_done(&rp);
+    return can;
+}
+
 /* A request that never reaches `handle` is answered here, in full if so much of it is known. */
 static struct blob *fail(void *ctx, struct http_exchange *x, const struct error *e)
 {
@@ -439,6 +507,7 @@ void api_bind(struct api *a, struct http_server_options *o)
 {
     MAGIC_CHECK(a, API_MAGIC);
     o->on_head = on_head;
+    o->try_inline = try_inline;
     o->handle = handle;
     o->fail = fail;
     o->ctx = a;

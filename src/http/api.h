@@ -34,8 +34,15 @@ struct api_operation {
     const char *id; /* operationId */
     api_handler handle; /* 0, or negative with `e` set */
 };
+/* A reading operation's shortcut: answers on a loop thread, before parameters are read, when the very same query was
+ * answered before and the document is still at hand. Must not block. False: not now; `handle` does it. */
+struct api_shortcut {
+    const char *id;
+    bool (*at_once)(void *room, const char *query, struct reply *rp);
+};
 
-/* What security provides; called on worker threads in this order. All may be NULL in tests. */
+/* What security provides; called on worker threads in this order, `rate_limit` on loop threads too: it must not block.
+ * All may be NULL in tests. */
 struct api_hooks {
     void *ctx;
     /* Fills `ret` (anonymous when there are no credentials). Negative + e: credentials given but not good. */
@@ -48,6 +55,8 @@ struct api_hooks {
     int (*idempotency_claim)(void *ctx, struct request *rq, const struct actor *actor, struct reply *rp,
                              struct error *e);
     void (*idempotency_store)(void *ctx, struct request *rq, const struct actor *actor, int status, struct blob *body);
+    /* Loop thread: as `authenticate` where that needs no waiting; negative without `e`: not now, or not good. */
+    int (*authenticate_at_once)(void *ctx, struct request *rq, struct actor *ret);
 };
 
 struct api_options {
@@ -62,13 +71,15 @@ struct api_options {
 };
 int api_new(const struct api_options *o, struct api **ret, struct error *e);
 int api_add(struct api *a, const struct api_operation *table, size_t n, void *room, struct error *e);
+/* For operations that were added, with their room. */
+void api_add_shortcuts(struct api *a, const struct api_shortcut *table, size_t n);
 /* Checks that every operation has its row; compiles schemas. After this the api is read-only. */
 int api_seal(struct api *a, struct error *e);
 void api_free(struct api *a);
 struct http_server_options;
 /* Requests by operation and status class, and how long they took, as Prometheus text. */
 void api_metrics(struct api *a, struct buf *out);
-void api_bind(struct api *a, struct http_server_options *o); /* sets on_head, handle, fail, ctx */
+void api_bind(struct api *a, struct http_server_options *o); /* sets on_head, try_inline, handle, fail, ctx */
 /* After http_server_start: addresses of those who authenticate may use its reserved connections. */
 struct http_server;
 void api_set_server(struct api *a, struct http_server *s);

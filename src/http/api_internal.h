@@ -114,6 +114,7 @@ void reply_error(struct reply *rp, const struct request *rq, const struct error 
 void reply_drop_fields(struct reply *rp, size_t keep); /* forgets headers set since */
 int reply_check(struct reply *rp, struct request *rq, struct error *e); /* seals the body; by the contract if asked */
 void reply_send(struct reply *rp, struct request *rq);
+bool reply_is_cheap(const struct reply *rp, const struct request *rq); /* to send: nothing has to be compressed first */
 const char *reply_nonce(struct reply *rp); /* makes the reply an HTML page with a policy and a nonce of its own */
 struct blob *reply_error_body(const struct request *rq, const struct error *e); /* rq NULL: nothing is known */
 bool api_origin_allowed(const struct api *a, const char *origin);

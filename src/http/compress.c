@@ -127,6 +127,12 @@ static void keep(struct compress_cache *c, struct blob *body, struct blob *resul
     (void)pthread_mutex_unlock(&c->lock);
 }
 
+bool compress_is_cached(struct compress_cache *c, const struct blob *body, const char *encoding)
+{
+    _cleanup_blob_ struct blob *result = find(c, body, *encoding);
+    return result != NULL;
+}
+
 struct blob *compress_cached(struct compress_cache *c, struct blob *body, const char *encoding)
 {
     struct blob *result = find(c, body, *encoding);

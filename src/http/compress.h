@@ -17,5 +17,6 @@ struct compress_cache *compress_cache_new(void);
 void compress_cache_free(struct compress_cache *c);
 /* As compress_blob; the result (a new reference) is kept for the next time while `body` is the same object. */
 struct blob *compress_cached(struct compress_cache *c, struct blob *body, const char *encoding);
+bool compress_is_cached(struct compress_cache *c, const struct blob *body, const char *encoding);
 
 #endif

@@ -63,6 +63,7 @@ struct operation {
     const struct media *success; /* the media of the first 2XX reply that has any; what Accept chooses from */
     size_t success_count;
     api_handler handle; /* set by api_add */
+    bool (*at_once)(void *room, const char *query, struct reply *rp); /* NULL: no shortcut */
     void *room;
     struct operation_counts *counts; /* the one part that changes later */
 };

@@ -137,6 +137,17 @@ static char *put(char *at, const char *text)
     return stpcpy(at, text);
 }
 
+/* This is done for each reply, and printf takes ten times as long. */
+static char *put_number(char *at, uint64_t n)
+{
+    char digits[21], *d = digits + 20;
+    *d = '\0';
+    do
+        *--d = (char)('0' + n % 10);
+    while (n /= 10);
+    return put(at, d);
+}
+
 struct blob *exchange_head(const struct http_exchange *x, int status, const struct http_field *fields, size_t n,
                            int64_t length, bool chunked)
 {
@@ -146,10 +157,10 @@ struct blob *exchange_head(const struct http_exchange *x, int status, const stru
     struct blob *b = blob_new(NULL, size);
     if (!b)
         return NULL;
-    char *at = b->data + snprintf(b->data, 128, "HTTP/1.1 %d %s\r\n", status, reason_of(status));
-    at = put(put(put(at, "Date: "), date_text()), "\r\n");
+    char *at = put_number(put(b->data, "HTTP/1.1 "), (uint64_t)status);
+    at = put(put(put(put(put(at, " "), reason_of(status)), "\r\nDate: "), date_text()), "\r\n");
     if (length >= 0)
-        at += snprintf(at, 48, "Content-Length: %lld\r\n", (long long)length);
+        at = put(put_number(put(at, "Content-Length: "), (uint64_t)length), "\r\n");
     if (chunked)
         at = put(at, "Transfer-Encoding: chunked\r\n");
     if (x->close)

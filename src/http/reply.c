@@ -382,6 +382,14 @@ static const char *encode(struct reply *rp, const struct request *rq, bool only_
     return encoding;
 }
 
+bool reply_is_cheap(const struct reply *rp, const struct request *rq)
+{
+    if (rp->final || !rp->body || !compress_worth(rp->content_type, rp->body->len) || not_modified(rp, rq))
+        return true;
+    const char *encoding = negotiate_encoding(http_header(rq->x, "Accept-Encoding"));
+    return !encoding || (rp->body_shared && compress_is_cached(rq->api->compressed, rp->body, encoding));
+}
+
 void reply_send(struct reply *rp, struct request *rq)
 {
     struct headers h = { .count = 0 };

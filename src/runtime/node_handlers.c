@@ -6,58 +6,30 @@
 
 /* ---- list ---- */
 
-struct node_filter {
-    uint8_t type, status, provider; /* 255: any */
-    const json_t *labels;           /* array of "key=value"; NULL any */
-};
-
 struct node_counts {
     int64_t total, active, monitored;
 };
 
-static bool has_label(const struct row *row, const char *pair)
+static void count_node(const struct facts *facts, void *counts)
 {
-    char key[320];
-    const char *equals = strchr(pair, '=');
-    if (!equals || (size_t)(equals - pair) >= sizeof key)
-        return false;
-    (void)snprintf(key, sizeof key, "%.*s", (int)(equals - pair), pair);
-    return str_eq(json_string_value(json_object_get(row->labels, key)), equals + 1);
-}
-
-static bool node_matches(const struct row *row, const void *ctx)
-{
-    const struct node_filter *f = ctx;
-    size_t i;
-    json_t *pair;
-    if ((f->type != 255 && row->type != f->type) || (f->status != 255 && row->status != f->status) ||
-        (f->provider != 255 && row->provider != f->provider))
-        return false;
-    json_array_foreach(f->labels, i, pair)
-        if (!has_label(row, json_string_value(pair)))
-            return false;
-    return true;
-}
-
-static void count_node(const struct row *row, void *ctx)
-{
-    struct node_counts *c = ctx;
+    struct node_counts *c = counts;
     c->total++;
-    c->active += row->status == 0;
-    c->monitored += row->monitored;
+    c->active += facts_index(facts, FACT_STATUS) == 0;
+    c->monitored += facts_flag(facts, FACT_MONITORED);
 }
 
 static int read_nodes(struct runtime *r, struct request *rq, struct buf *out, struct error *e)
 {
-    struct node_filter f = { word_index(node_types, request_str(rq, "type")), word_index(node_statuses, request_str(rq, "status")),
-                             word_index(providers, request_str(rq, "provider")), request_param(rq, "label") };
     struct node_counts counts = { 0 };
     struct jw w;
     struct page *p = calloc(1, sizeof *p);
     if (!p)
         return error_set(e, ERR_INTERNAL, "No memory.");
-    p->match = node_matches;
-    p->filter = &f;
+    p->filter = (struct filter)FILTER_ALL;
+    p->filter.type = word_index(node_types, request_str(rq, "type"));
+    p->filter.status = word_index(node_statuses, request_str(rq, "status"));
+    p->filter.provider = word_index(providers, request_str(rq, "provider"));
+    p->filter.labels = request_param(rq, "label");
     p->count = count_node;
     p->counts = &counts;
     int res = page_read(p, r->nodes, rq, e);
@@ -75,6 +47,16 @@ static int read_nodes(struct runtime *r, struct request *rq, struct buf *out, st
     page_done(p);
     free(p);
     return res;
+}
+
+bool node_list_at_once(void *room, const char *query, struct reply *rp)
+{
+    struct runtime *r = room;
+    char etag[64];
+    _cleanup_blob_ struct blob *body = list_cache_get(r->node_lists, query, table_generation(r->nodes), etag);
+    if (body)
+        reply_blob(rp, 200, "application/json", body, etag);
+    return body != NULL;
 }
 
 int node_list(void *room, struct request *rq, struct reply *rp, struct error *e)
@@ -270,6 +252,7 @@ int node_delete(void *room, struct request *rq, struct reply *rp, struct error *
         res = store_exec(c, e, "DELETE FROM infrastructure_nodes WHERE id = $1", "t", x->id);
     if (res == 0)
         res = store_commit(c, e);
+    store_release(TAKE(c));
     if (res == 0 && table_remove(r->nodes, x->id))
         events_publish(r->events, "node.deleted", "node", x->id, "null", 4);
     (void)pthread_mutex_unlock(&r->write_lock);

@@ -116,12 +116,14 @@ int nodes_load(struct runtime *r, struct error *e)
     if (res == 0)
         res = store_query(c, e, &rows, "SELECT id, name, type, provider, region, labels, resources, networking, status, monitoring, "
                                        "metadata, version FROM infrastructure_nodes", "");
+    table_load_begin(r->nodes);
     while (res == 0 && (res = rows_next(rows, e)) == 1) {
         _cleanup_json_ json_t *d = row_document(rows);
         res = remember(r, d, rows_int(rows, 11), NULL, e);
         if (res == 0 && str_eq(json_str(d, "type"), "hub") && str_eq(json_str(d, "provider"), "local"))
             str_copy(r->hub_id, sizeof r->hub_id, json_str(d, "id"));
     }
+    table_load_end(r->nodes);
     return res;
 }
 

@@ -3,18 +3,11 @@
 static bool take(const struct row *row, void *ctx)
 {
     struct page *p = ctx;
-    if (!p->match(row, p->filter))
-        return true;
-    if (p->count)
-        p->count(row, p->counts);
-    int after = p->after_name ? strcmp(row->entity->name, p->after_name) : 1;
-    if (after < 0 || (after == 0 && strcmp(row->entity->id, p->after_id) <= 0))
-        return true;
     if (p->n == p->limit) {
         p->more = true;
-        return p->count != NULL;
+        return false;
     }
-    (void)__atomic_fetch_add(&row->entity->refs, 1, __ATOMIC_RELAXED);
+    (void)entity_ref(row->entity);
     p->found[p->n++] = row->entity;
     return true;
 }
@@ -31,10 +24,9 @@ int page_read(struct page *p, struct table *t, struct request *rq, struct error 
     p->limit = (size_t)request_int(rq, "limit", 100);
     if (p->limit > PAGE_MAX)
         p->limit = PAGE_MAX;
-    p->after_name = fields[0];
-    p->after_id = fields[1];
-    /* With counts every row is looked at; without, the walk begins behind the cursor. */
-    table_walk_after(t, p->count ? NULL : fields[0], p->count ? NULL : fields[1], take, p);
+    filter_prepare(&p->filter);
+    table_scan(t, &(struct table_scan){ .filter = &p->filter, .count = p->count, .counts = p->counts, .take = take, .ctx = p,
+                                        .name = fields[0], .id = fields[1] });
     if (p->more && p->n) {
         const char *last[] = { p->found[p->n - 1]->name, p->found[p->n - 1]->id };
         if (cursor_encode(last, 2, p->next, sizeof p->next) < 0)

@@ -7,21 +7,22 @@
 #define PAGE_MAX 1000
 
 struct page {
-    bool (*match)(const struct row *row, const void *filter);
-    const void *filter;
-    void (*count)(const struct row *row, void *counts); /* every match, not only this page's */
+    struct filter filter;
+    void (*count)(const struct facts *facts, void *counts); /* every match, not only this page's */
     void *counts;
     size_t limit;
     struct entity *found[PAGE_MAX];
     size_t n;
     char next[512]; /* cursor, "" at the end */
-    /* working */
-    const char *after_name, *after_id;
     bool more;
 };
 /* Reads limit and cursor of the request and walks the table. */
 int page_read(struct page *p, struct table *t, struct request *rq, struct error *e);
 void page_done(struct page *p);
 void page_write(const struct page *p, struct jw *w, const char *plural); /* "plural":[…] and "next" */
+
+/* The handlers' `at_once`: a list that is still in the cache. */
+bool node_list_at_once(void *room, const char *query, struct reply *rp);
+bool service_list_at_once(void *room, const char *query, struct reply *rp);
 
 #endif

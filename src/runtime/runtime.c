@@ -1,4 +1,4 @@
-#include "runtime/internal.h"
+#include "runtime/page.h"
 
 #include <stdio.h>
 
@@ -104,3 +104,4 @@ const struct api_operation runtime_operations[] = {
     { "getServiceLogs", service_logs },
 };
 const size_t runtime_operation_count = ARRAY_LEN(runtime_operations);
+const struct api_shortcut runtime_shortcuts[RUNTIME_SHORTCUTS] = { { "listNodes", node_list_at_once }, { "listServices", service_list_at_once } };

@@ -26,6 +26,8 @@ void runtime_close(struct runtime *r);                 /* stops threads */
 
 extern const struct api_operation runtime_operations[];
 extern const size_t runtime_operation_count;
+#define RUNTIME_SHORTCUTS 2
+extern const struct api_shortcut runtime_shortcuts[RUNTIME_SHORTCUTS];
 
 /* One version of a node or service. Borrow by reference; never changed. */
 struct entity {

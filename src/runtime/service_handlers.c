@@ -7,58 +7,54 @@
 
 /* ---- list ---- */
 
-struct service_filter {
-    char node_id[37]; /* "" any */
-    uint8_t type, status, health;
-    int managed;      /* -1 any */
-    char q[201];      /* lower-case; "" any */
+struct service_counts {
+    int64_t by_health[3]; /* as `healths` */
 };
 
-static bool service_matches(const struct row *row, const void *ctx)
+static void count_service(const struct facts *facts, void *counts)
 {
-    const struct service_filter *f = ctx;
-    return (!f->node_id[0] || str_eq(row->node_id, f->node_id)) && (f->type == 255 || row->type == f->type) &&
-           (f->status == 255 || row->status == f->status) && (f->health == 255 || row->health == f->health) &&
-           (f->managed < 0 || row->managed == f->managed) && (!f->q[0] || (row->search && strstr(row->search, f->q)));
+    struct service_counts *c = counts;
+    unsigned health = facts_index(facts, FACT_HEALTH);
+    c->by_health[health < 3 ? health : 2]++;
 }
 
-static void count_service(const struct row *row, void *ctx)
-{
-    int64_t *counts = ctx;
-    counts[row->health < 3 ? row->health : 2]++;
-}
+/* Texts that a filter points to. */
+struct asked {
+    char node_id[37], text[201];
+};
 
-static int read_filter(struct runtime *r, const struct request *rq, struct service_filter *f)
+static void read_filter(struct runtime *r, const struct request *rq, struct filter *f, struct asked *texts)
 {
     const char *node = request_str(rq, "nodeId"), *q = request_str(rq, "q");
-    *f = (struct service_filter){ .type = word_index(service_types, request_str(rq, "type")),
-                                  .status = word_index(service_statuses, request_str(rq, "status")),
-                                  .health = word_index(healths, request_str(rq, "health")),
-                                  .managed = request_param(rq, "managed") ? request_flag(rq, "managed", false) : -1 };
+    *f = (struct filter)FILTER_ALL;
+    f->type = word_index(service_types, request_str(rq, "type"));
+    f->status = word_index(service_statuses, request_str(rq, "status"));
+    f->health = word_index(healths, request_str(rq, "health"));
+    f->managed = request_param(rq, "managed") ? request_flag(rq, "managed", false) : -1;
     if (node) {
         _cleanup_entity_ struct entity *x = table_get(r->nodes, node);
-        str_copy(f->node_id, sizeof f->node_id, x ? x->id : "no such node");
+        str_copy(texts->node_id, sizeof texts->node_id, x ? x->id : "no such node");
+        f->node_id = texts->node_id;
     }
-    if (q)
-        str_copy(f->q, sizeof f->q, q);
-    for (char *p = f->q; *p; p++)
-        *p = (char)tolower((unsigned char)*p);
-    return 0;
+    if (q) {
+        str_copy(texts->text, sizeof texts->text, q);
+        for (char *p = texts->text; *p; p++)
+            *p = (char)tolower((unsigned char)*p);
+        f->text = texts->text;
+    }
 }
 
 static int read_services(struct runtime *r, struct request *rq, struct buf *out, struct error *e)
 {
-    struct service_filter f;
-    int64_t counts[3] = { 0 };
+    struct asked texts;
+    struct service_counts counts = { { 0 } };
     struct jw w;
     struct page *p = calloc(1, sizeof *p);
     if (!p)
         return error_set(e, ERR_INTERNAL, "No memory.");
-    (void)read_filter(r, rq, &f);
-    p->match = service_matches;
-    p->filter = &f;
+    read_filter(r, rq, &p->filter, &texts);
     p->count = count_service;
-    p->counts = counts;
+    p->counts = &counts;
     int res = page_read(p, r->services, rq, e);
     if (res == 0) {
         jw_init(&w, out);
@@ -66,7 +62,7 @@ static int read_services(struct runtime *r, struct request *rq, struct buf *out,
         page_write(p, &w, "services");
         jw_key(&w, "aggregated_health"), jw_object(&w);
         for (size_t i = 0; i < 3; i++)
-            jw_key(&w, healths[i]), jw_int(&w, counts[i]);
+            jw_key(&w, healths[i]), jw_int(&w, counts.by_health[i]);
         jw_end(&w);
         jw_end(&w);
     }
@@ -75,13 +71,29 @@ static int read_services(struct runtime *r, struct request *rq, struct buf *out,
     return res;
 }
 
+/* A filter by a node's name depends on the nodes, too; the query is not decoded here. */
+static uint64_t list_generation(struct runtime *r, const char *query)
+{
+    bool nodes = strstr(query, "nodeId") || strchr(query, '%');
+    return table_generation(r->services) * 1000003 + (nodes ? table_generation(r->nodes) : 0);
+}
+
+bool service_list_at_once(void *room, const char *query, struct reply *rp)
+{
+    struct runtime *r = room;
+    char etag[64];
+    _cleanup_blob_ struct blob *body = list_cache_get(r->service_lists, query, list_generation(r, query), etag);
+    if (body)
+        reply_blob(rp, 200, "application/json", body, etag);
+    return body != NULL;
+}
+
 int service_list(void *room, struct request *rq, struct reply *rp, struct error *e)
 {
     struct runtime *r = room;
     char etag[64];
     const char *query = http_query(request_exchange(rq));
-    /* A filter by a node's name depends on the nodes, too. */
-    uint64_t generation = table_generation(r->services) * 1000003 + (request_str(rq, "nodeId") ? table_generation(r->nodes) : 0);
+    uint64_t generation = list_generation(r, query);
     _cleanup_blob_ struct blob *body = list_cache_get(r->service_lists, query, generation, etag);
     if (!body) {
         _cleanup_buf_ struct buf out;

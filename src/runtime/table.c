@@ -31,7 +31,7 @@ struct entity *entity_new(json_t *document, int64_t version)
     return x;
 }
 
-static struct entity *entity_ref(struct entity *x)
+struct entity *entity_ref(struct entity *x)
 {
     (void)atomic_fetch_add_explicit(&x->refs, 1, memory_order_relaxed);
     return x;
@@ -56,7 +56,9 @@ json_t *entity_document(const struct entity *x)
 struct table {
     pthread_rwlock_t lock;
     struct row **rows; /* ordered by name, then id */
+    struct facts *facts; /* in the same order */
     size_t count, cap;
+    bool loading;
     struct map *by_id; /* borrows rows */
     _Atomic uint64_t generation;
 };
@@ -93,6 +95,7 @@ void table_free(struct table *t)
     for (size_t i = 0; i < t->count; i++)
         row_free(t->rows[i]);
     free(t->rows);
+    free(t->facts);
     map_free(t->by_id);
     (void)pthread_rwlock_destroy(&t->lock);
     free(t);
@@ -133,27 +136,52 @@ static size_t place(const struct table *t, const char *name, const char *id)
 
 static void take_out(struct table *t, const struct row *row)
 {
-    size_t at = place(t, row->entity->name, row->entity->id);
+    size_t at = place(t, row->entity->name, row->entity->id), behind = t->count - at - 1;
     assert(at < t->count && t->rows[at] == row);
-    memmove(t->rows + at, t->rows + at + 1, (t->count - at - 1) * sizeof *t->rows);
+    memmove(t->rows + at, t->rows + at + 1, behind * sizeof *t->rows);
+    memmove(t->facts + at, t->facts + at + 1, behind * sizeof *t->facts);
     t->count--;
 }
 
-static int put_in(struct table *t, struct row *row)
+static int grow(struct table *t)
 {
-    if (t->count == t->cap) {
-        size_t cap = t->cap ? t->cap * 2 : 64;
-        struct row **rows = realloc(t->rows, cap * sizeof *rows);
-        if (!rows)
-            return -ENOMEM;
-        t->rows = rows;
-        t->cap = cap;
+    size_t cap = t->cap ? t->cap * 2 : 64;
+    struct row **rows = realloc(t->rows, cap * sizeof *rows);
+    if (!rows)
+        return -ENOMEM;
+    t->rows = rows;
+    struct facts *facts = realloc(t->facts, cap * sizeof *facts);
+    if (!facts)
+        return -ENOMEM;
+    t->facts = facts;
+    t->cap = cap;
+    return 0;
+}
+
+/* There is room. */
+static void put_in(struct table *t, struct row *row)
+{
+    size_t at = t->loading ? t->count : place(t, row->entity->name, row->entity->id);
+    memmove(t->rows + at + 1, t->rows + at, (t->count - at) * sizeof *t->rows);
+    memmove(t->facts + at + 1, t->facts + at, (t->count - at) * sizeof *t->facts);
+    t->rows[at] = row;
+    if (!t->loading)
+        t->facts[at] = facts_of(row);
+    t->count++;
+}
+
+/* A row of the same name stays where it is. */
+static void replace(struct table *t, struct row *old, struct row *row)
+{
+    if (order(old, row->entity->name, row->entity->id) != 0) {
+        take_out(t, old);
+        put_in(t, row);
+        return;
     }
     size_t at = place(t, row->entity->name, row->entity->id);
-    memmove(t->rows + at + 1, t->rows + at, (t->count - at) * sizeof *t->rows);
+    assert(at < t->count && t->rows[at] == old);
     t->rows[at] = row;
-    t->count++;
-    return 0;
+    t->facts[at] = facts_of(row);
 }
 
 int table_put(struct table *t, struct row *from)
@@ -164,11 +192,13 @@ int table_put(struct table *t, struct row *from)
     *row = *from;
     (void)pthread_rwlock_wrlock(&t->lock);
     struct row *old = map_get(t->by_id, row->entity->id);
-    int r = map_set(t->by_id, row->entity->id, row);
-    if (r == 0 && old)
-        take_out(t, old);
+    int r = t->count == t->cap ? grow(t) : 0;
     if (r == 0)
-        r = put_in(t, row);
+        r = map_set(t->by_id, row->entity->id, row);
+    if (r == 0 && old)
+        replace(t, old, row);
+    else if (r == 0)
+        put_in(t, row);
     (void)atomic_fetch_add(&t->generation, 1);
     (void)pthread_rwlock_unlock(&t->lock);
     if (r < 0)
@@ -176,6 +206,30 @@ int table_put(struct table *t, struct row *from)
     else
         row_free(old);
     return r;
+}
+
+static int by_name(const void *a, const void *b)
+{
+    const struct row *const *x = a, *const *y = b;
+    return order(*x, (*y)->entity->name, (*y)->entity->id);
+}
+
+void table_load_begin(struct table *t)
+{
+    (void)pthread_rwlock_wrlock(&t->lock);
+    t->loading = true;
+    (void)pthread_rwlock_unlock(&t->lock);
+}
+
+void table_load_end(struct table *t)
+{
+    (void)pthread_rwlock_wrlock(&t->lock);
+    t->loading = false;
+    if (t->count)
+        qsort(t->rows, t->count, sizeof *t->rows, by_name);
+    for (size_t i = 0; i < t->count; i++)
+        t->facts[i] = facts_of(t->rows[i]);
+    (void)pthread_rwlock_unlock(&t->lock);
 }
 
 bool table_remove(struct table *t, const char *id)
@@ -220,23 +274,33 @@ struct entity *table_get(struct table *t, const char *id_or_name)
     return x;
 }
 
-void table_walk_after(struct table *t, const char *name, const char *id, bool (*each)(const struct row *, void *), void *ctx)
+void table_walk(struct table *t, bool (*each)(const struct row *, void *), void *ctx)
 {
     (void)pthread_rwlock_rdlock(&t->lock);
-    size_t at = 0;
-    if (name) {
-        at = place(t, name, id);
-        if (at < t->count && order(t->rows[at], name, id) == 0)
-            at++;
-    }
-    while (at < t->count && each(t->rows[at], ctx))
+    for (size_t at = 0; at < t->count && each(t->rows[at], ctx);)
         at++;
     (void)pthread_rwlock_unlock(&t->lock);
 }
 
-void table_walk(struct table *t, bool (*each)(const struct row *, void *), void *ctx)
+static size_t behind(const struct table *t, const char *name, const char *id)
 {
-    table_walk_after(t, NULL, NULL, each, ctx);
+    size_t at = place(t, name, id);
+    return at < t->count && order(t->rows[at], name, id) == 0 ? at + 1 : at;
+}
+
+void table_scan(struct table *t, const struct table_scan *s)
+{
+    bool taking = true;
+    (void)pthread_rwlock_rdlock(&t->lock);
+    size_t from = s->name ? behind(t, s->name, s->id) : 0;
+    for (size_t at = 0; at < t->count; at++) {
+        if (!filter_matches(s->filter, &t->facts[at], t->rows[at]))
+            continue;
+        s->count(&t->facts[at], s->counts);
+        if (taking && at >= from)
+            taking = s->take(t->rows[at], s->ctx);
+    }
+    (void)pthread_rwlock_unlock(&t->lock);
 }
 
 /* ---- serialized lists ---- */

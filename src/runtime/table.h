@@ -3,6 +3,7 @@
 #ifndef HB_RUNTIME_TABLE_H
 #define HB_RUNTIME_TABLE_H
 
+#include "runtime/filter.h"
 #include "runtime/runtime.h"
 
 #include <pthread.h>
@@ -32,9 +33,22 @@ struct entity *table_find_on(struct table *t, const char *name, const char *node
 
 /* Calls `each` for all rows in order, under the read lock: keep it short. False from it ends the walk. */
 void table_walk(struct table *t, bool (*each)(const struct row *row, void *ctx), void *ctx);
-/* As table_walk, but begins after the row with this name and id. */
-void table_walk_after(struct table *t, const char *name, const char *id, bool (*each)(const struct row *row, void *ctx), void *ctx);
+/* Calls `count` for each row that matches, and `take` for those behind (name, id) (NULL: all) until it says false. */
+struct table_scan {
+    const struct filter *filter; /* prepared */
+    void (*count)(const struct facts *facts, void *counts);
+    bool (*take)(const struct row *row, void *ctx);
+    void *counts, *ctx;
+    const char *name, *id;
+};
+void table_scan(struct table *t, const struct table_scan *s);
 
+/* Between these two calls rows are put without an order and not looked for, so that loading many does not move them
+ * about. */
+void table_load_begin(struct table *t);
+void table_load_end(struct table *t);
+
+struct entity *entity_ref(struct entity *x); /* returns x */
 struct entity *entity_new(json_t *document, int64_t version); /* serializes; NULL: no memory */
 
 /* Serialized lists, kept while the table does not change: at most 32, the least used goes. */

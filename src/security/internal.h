@@ -59,6 +59,7 @@ int keys_make(struct security *s, const char *name, enum role role, int64_t expi
 /* Fills a copy of the key that `secret` opens; negative ERR_UNAUTHENTICATED, the same sentence whatever is wrong,
  * or ERR_RATE_LIMITED after too many failures with this key's prefix. */
 int keys_check(struct security *s, const char *secret, struct key *ret, struct error *e);
+bool keys_check_at_once(struct security *s, const char *secret, struct key *ret); /* false: not good, or its use must be written first */
 bool keys_usable(struct security *s, const char *key_id); /* not revoked, not expired */
 size_t keys_count(struct security *s);
 int keys_find(struct security *s, const char *id, struct key *ret, struct error *e);

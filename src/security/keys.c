@@ -179,14 +179,25 @@ static void write_last_used(struct security *s, const struct key *k)
         (void)store_commit(c, NULL);
 }
 
+static bool must_write(int64_t written, int64_t now)
+{
+    return now - written > USE_WRITTEN_MS;
+}
+
 /* One thread of many wins the right to write the use. */
 static bool note_use(struct kept_key *k, int64_t now)
 {
     int64_t written = atomic_load_explicit(&k->last_written_ms, memory_order_relaxed);
     atomic_store_explicit(&k->last_used_ms, now, memory_order_relaxed);
-    return now - written > USE_WRITTEN_MS && atomic_compare_exchange_strong(&k->last_written_ms, &written, now);
+    return must_write(written, now) && atomic_compare_exchange_strong(&k->last_written_ms, &written, now);
 }
 
+static bool has_form(const char *secret)
+{
+    return strnlen(secret, SECRET_LEN + 1) == SECRET_LEN && str_starts(secret, "hbc_");
+}
+
+/* `ret_write` NULL: a key whose use is to be written does not count as good, and no use is noted. */
 static bool copy_if_good(struct security *s, const char *secret, struct key *ret, bool *ret_write)
 {
     char prefix[PREFIX_LEN + 1];
@@ -197,8 +208,12 @@ static bool copy_if_good(struct security *s, const char *secret, struct key *ret
     (void)pthread_rwlock_rdlock(&s->lock);
     struct kept_key *k = map_get(s->keys_by_prefix, prefix);
     bool good = k && sodium_memcmp(k->key.hash, hash, sizeof hash) == 0 && usable(&k->key, now);
+    if (good && !ret_write)
+        good = !must_write(atomic_load_explicit(&k->last_written_ms, memory_order_relaxed), now);
     if (good) {
-        *ret_write = note_use(k, now);
+        bool write = note_use(k, now);
+        if (ret_write)
+            *ret_write = write;
         copy_key(k, ret);
     }
     (void)pthread_rwlock_unlock(&s->lock);
@@ -222,11 +237,16 @@ static int refuse(struct security *s, const char *secret, struct error *e)
 int keys_check(struct security *s, const char *secret, struct key *ret, struct error *e)
 {
     bool write = false;
-    if (strnlen(secret, SECRET_LEN + 1) != SECRET_LEN || !str_starts(secret, "hbc_") || !copy_if_good(s, secret, ret, &write))
+    if (!has_form(secret) || !copy_if_good(s, secret, ret, &write))
         return refuse(s, secret, e);
     if (write)
         write_last_used(s, ret);
     return 0;
+}
+
+bool keys_check_at_once(struct security *s, const char *secret, struct key *ret)
+{
+    return has_form(secret) && copy_if_good(s, secret, ret, NULL);
 }
 
 bool keys_usable(struct security *s, const char *key_id)
