@@ -140,6 +140,9 @@ static void set_common(struct client *client, const char *url, struct curl_slist
     curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, failure);
     if (client->where.loopback)
         curl_easy_setopt(curl, CURLOPT_NOPROXY, "*");
+    const char *authorities = getenv("SSL_CERT_FILE");
+    if (authorities && *authorities)
+        curl_easy_setopt(curl, CURLOPT_CAINFO, authorities);
 }
 
 static bool timed_out(CURL *curl, CURLcode code)

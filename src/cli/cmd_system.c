@@ -225,6 +225,8 @@ int cli_login(struct cli *c)
         return cli_fail(c, CLI_FAILED, "there is no HOME to keep a login in");
     if (c->asks)
         (void)fprintf(c->err, "The hub at %s (--url names another).\n", url);
+    if (str_starts(url, "http://") && !url_is_loopback(url))
+        (void)fprintf(c->err, "Without TLS, whoever is on the way to %s can read the key.\n", url);
     char *key = key_to_save(c);
     if (!key || !*key) {
         free(key);

@@ -25,6 +25,7 @@ static const struct {
 } variables[] = {
     { "HBCLOUD_URL", "Where the hub is; --url wins over it." },
     { "HBCLOUD_API_KEY", "The API key; --key-file wins over it." },
+    { "SSL_CERT_FILE", "Certificates (PEM) to trust, for a hub whose own certificate no public authority signed." },
     { "NO_COLOR", "No colours." },
 }, paths[] = {
     { "~/.config/hbcloud/config.yaml", "The hub's address and the API key that login saved." },

@@ -9,8 +9,10 @@
 static long long wanted_rows(const struct cli *c)
 {
     const char *limit = args_get(&c->args, "limit");
-    int64_t n;
-    return limit && str_to_int64(limit, &n) == 0 ? (long long)n : LIST_ALL_MAX;
+    int64_t n = 0;
+    if (!limit)
+        return LIST_ALL_MAX;
+    return str_to_int64(limit, &n) == 0 ? (long long)n : 0;
 }
 
 static int list_json(struct cli *c, struct buf *path)

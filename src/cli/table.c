@@ -204,6 +204,7 @@ static void put_row(const struct table *t, const struct term *term, struct buf *
 
 int table_print(const struct table *t, const struct term *term, struct buf *out)
 {
+    assert(t->n_columns > 0);
     size_t widths[TABLE_COLUMNS_MAX] = { 0 };
     natural_widths(t, widths);
     if (term->width > 0) {

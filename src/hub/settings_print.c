@@ -75,7 +75,7 @@ void settings_env_example(FILE *out)
         "# Each may also stand in the YAML file by its key (`hbcloud serve --config FILE`). What is said later wins:\n"
         "# default, YAML file, systemd credential, environment, flag. `hbcloud config show` tells what is in force.\n"
         "# Each key is also taken as HBCLOUD_ and the key in capitals: datadog.api_key as HBCLOUD_DATADOG_API_KEY.\n"
-        "# An empty variable counts as not set.\n",
+        "# An empty variable counts as not set. HBCLOUD_CONFIG names the YAML file where --config does not.\n",
         out);
     const char *group = "";
     for (size_t i = 0; i < settings_table_len; i++) {

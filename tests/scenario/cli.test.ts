@@ -126,6 +126,17 @@ describe('the command line', { skip: flavour.skip || Registry.skip }, () => {
     assert.match(shown.stdout, /^listen +127\.0\.0\.1:\d+ +flag /m);
   });
 
+  test('config check names what is wrong in a settings file, and starts nothing', async () => {
+    const path = join(folder, 'settings.yaml');
+    writeFileSync(path, 'listen: 127.0.0.1:0\nlog:\n  levle: debug\n');
+    const wrong = await cli('config', 'check', '--config', path);
+    assert.equal(wrong.code, 1);
+    assert.match(wrong.stderr, /settings\.yaml:3: 'log\.levle' is not a setting; did you mean 'log\.level'\?/);
+    assert.equal((await cli('config', 'check', '--listen', '0.0.0.0:3000')).code, 1);
+    assert.equal((await cli('config', 'check', '--lisen', 'x')).code, 2);
+    assert.equal((await cli('config', 'check')).code, 0);
+  });
+
   test('config env-example prints the file of the repository', async () => {
     assert.equal((await cli('config', 'env-example')).stdout, readFileSync(join(repository, '.env.example'), 'utf8'));
   });

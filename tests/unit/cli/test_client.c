@@ -495,6 +495,36 @@ static void logs_are_the_exact_bytes(void **state)
     trial_end(&t);
 }
 
+/* Each reply overlaps the one before; a line that came twice at the same time is two lines. Then the service goes. */
+static void answer_growing_log(void *ctx UNUSED, FILE *out, const struct fake_request *rq UNUSED, size_t n)
+{
+    static const char *const lines[] = { "2026-11-25T12:00:00.000000001Z one\n", "2026-11-25T12:00:00.000000002Z two\n",
+                                         "2026-11-25T12:00:00.000000002Z two\n",
+                                         "2026-11-25T12:00:01.000000000Z three\n" };
+    static const size_t from[] = { 0, 1 }, to[] = { 2, 4 };
+    if (n > 1) {
+        fake_error(out, 404, "NOT_FOUND", "The service is gone.", NULL);
+        return;
+    }
+    char text[256] = "";
+    for (size_t i = from[n]; i < to[n]; i++)
+        strcat(text, lines[i]);
+    (void)fprintf(out,
+                  "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: %zu\r\nConnection: close\r\n\r\n%s",
+                  strlen(text), text);
+}
+
+static void following_logs_shows_each_line_once(void **state)
+{
+    (void)state;
+    struct trial t = try_words("services logs hello -f", answer_growing_log, NULL);
+    assert_int_equal(t.ran.status, CLI_FAILED);
+    assert_string_equal(t.ran.out, "one\ntwo\ntwo\nthree\n");
+    assert_non_null(strstr(t.ran.err, "The service is gone."));
+    assert_non_null(strstr(fake_hub_request(t.hub, 1)->path, "since=2026-11-25T12%3A00%3A00.000000002Z"));
+    trial_end(&t);
+}
+
 /* Two connections with one event each, then a refusal that ends the command. */
 static void answer_events(void *ctx UNUSED, FILE *out, const struct fake_request *rq UNUSED, size_t n)
 {
@@ -611,6 +641,7 @@ int main(void)
         CASE(a_deployment_that_takes_too_long_ends_5_and_goes_on),
         CASE(a_file_that_is_wrong_is_named),
         CASE(logs_are_the_exact_bytes),
+        CASE(following_logs_shows_each_line_once),
         CASE(events_go_on_behind_the_last_one_seen),
         CASE(a_broken_audit_ends_1),
         CASE(a_query_finds_the_entity_by_name_and_shows_a_chart),
