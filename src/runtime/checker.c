@@ -74,7 +74,7 @@ static bool collect_due(const struct row *row, void *ctx)
     if (!s || s->running || s->engine_decides || s->next_ms > due->now)
         return true;
     due->found[due->n] = row->entity;
-    (void)__atomic_fetch_add(&row->entity->refs, 1, __ATOMIC_RELAXED);
+    (void)entity_ref(row->entity);
     return ++due->n + due->checker->under_way < CHECKS_AT_ONCE;
 }
 

@@ -39,12 +39,11 @@ void *probe_handle(const struct probe *p)
     (void)curl_easy_setopt(h, CURLOPT_PROXY, "");
     (void)curl_easy_setopt(h, CURLOPT_PROTOCOLS_STR, "http");
     (void)curl_easy_setopt(h, CURLOPT_FRESH_CONNECT, 1L);
-    (void)curl_easy_setopt(h, CURLOPT_FORBID_REUSE, 1L);
     (void)curl_easy_setopt(h, CURLOPT_USERAGENT, "hbcloud-health");
     (void)curl_easy_setopt(h, CURLOPT_WRITEFUNCTION, swallow);
     (void)curl_easy_setopt(h, CURLOPT_MAXFILESIZE, 1L << 20);
-    if (p->kind == PROBE_TCP)
-        (void)curl_easy_setopt(h, CURLOPT_CONNECT_ONLY, 1L);
+    /* The socket of a bare connection is looked at afterwards, so curl must not close it first. */
+    (void)curl_easy_setopt(h, p->kind == PROBE_TCP ? CURLOPT_CONNECT_ONLY : CURLOPT_FORBID_REUSE, 1L);
     return h;
 }
 
