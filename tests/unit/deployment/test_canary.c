@@ -97,7 +97,10 @@ static int engine_inspect(struct container_engine *g, const char *id, struct eng
 static int engine_create(struct container_engine *g, const struct engine_spec *spec, char ret_id[65], struct error *e)
 {
     (void)pthread_mutex_lock(&engine.lock);
-    assert_true(engine.count < CONTAINERS);
+    if (engine.count == CONTAINERS) {
+        (void)pthread_mutex_unlock(&engine.lock);
+        return error_set(e, ERR_UPSTREAM, "There is no room for another container.");
+    }
     struct own_container *c = &engine.containers[engine.count++];
     (void)snprintf(c->id, sizeof c->id, "%064zu", engine.count);
     str_copy(c->name, sizeof c->name, spec->name);
@@ -177,11 +180,14 @@ static json_t *contract;
 static struct fake_reply reply;
 static int log_fd;
 static _Atomic int event_count;
+static _Atomic(const char *) leaked; /* what was found in an event: published on other threads, judged on the test's */
 
 static void on_event(void *ctx, const char *type, const char *entity_id, const char *data, size_t len)
 {
+    const char *name = canary_found(canaries, ARRAY_LEN(canaries), data, len);
     event_count++;
-    EXPECT_NONE("an event", data, len);
+    if (name)
+        leaked = name;
 }
 
 static int not_here(void *room, struct request *rq, struct reply *rp, struct error *e)
@@ -340,6 +346,8 @@ static void read_everything(void)
             fail_msg("%s: %d", lines[i], reply.status);
     }
     (void)canary_expect_none_in_files(canaries, ARRAY_LEN(canaries), dir, (const char *const[]){ "hub.secret", NULL });
+    if (leaked)
+        fail_msg("%s is in clear in an event", leaked);
 }
 
 static const char wanted[] = "{\"name\":\"web\",\"container\":{\"image\":\"web:1\",\"environment\":{\"PASSWORD\":\"canary-password\",\"DATABASE_URL\":\"" URL "\","

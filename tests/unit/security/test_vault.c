@@ -156,6 +156,22 @@ static void a_broken_key_file_is_named_and_kept(void **state)
     }
 }
 
+/* Who lost hub.secret but kept the database is told so at start, and no secret is made anew over it. */
+static void a_database_without_its_master_key_is_refused(void **state)
+{
+    char path[128];
+    struct error e = ERROR_INIT;
+    struct security *s = NULL;
+    struct vault *stranger = NULL;
+    (void)snprintf(path, sizeof path, "%s/hub.secret", f.dir);
+    assert_int_equal(remove(path), 0);
+    assert_int_equal(vault_open(f.dir, &stranger, &e), 0);
+    assert_true(security_new(&(struct security_options){ .store = f.store, .vault = stranger }, &s, &e) < 0);
+    assert_null(s);
+    assert_non_null(strstr(e.message, "hub.secret is not the one"));
+    vault_close(stranger);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, start, end)
@@ -168,6 +184,7 @@ int main(void)
         T(hashes_differ_by_context_and_where_it_ends),
         T(the_key_file_is_the_owners_alone),
         T(a_broken_key_file_is_named_and_kept),
+        T(a_database_without_its_master_key_is_refused),
     };
     return cmocka_run_group_tests_name("security_vault", tests, NULL, NULL);
 }
