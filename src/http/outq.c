@@ -1,7 +1,7 @@
 #include "http/outq.h"
 
 #include <errno.h>
-#include <stdio.h>
+#include <string.h>
 
 static int grow(struct outq *q)
 {
@@ -18,16 +18,27 @@ static int grow(struct outq *q)
     return 0;
 }
 
-/* "1f4\r\n"; returns its length. */
+static size_t hex_digits(size_t n)
+{
+    size_t digits = 1;
+    while (n >>= 4)
+        digits++;
+    return digits;
+}
+
+/* "1f4\r\n"; returns its length. Without printf, as there are thousands of them for one event. */
 static size_t size_line(size_t len, char ret[20])
 {
-    return (size_t)snprintf(ret, 20, "%zx\r\n", len);
+    size_t digits = hex_digits(len);
+    for (size_t i = digits; i-- > 0; len >>= 4)
+        ret[i] = "0123456789abcdef"[len & 15];
+    memcpy(ret + digits, "\r\n", 2);
+    return digits + 2;
 }
 
 static size_t framed_size(const struct outq_item *item)
 {
-    char line[20];
-    return item->chunk ? size_line(item->blob->len, line) + item->blob->len + 2 : item->blob->len;
+    return item->chunk ? hex_digits(item->blob->len) + 2 + item->blob->len + 2 : item->blob->len;
 }
 
 int outq_push(struct outq *q, struct blob *blob, bool chunk)
