@@ -39,5 +39,8 @@ export default defineConfig({
     setupFiles: ['src/tests/setup.ts'],
     include: ['src/**/*.test.{ts,tsx}'],
     restoreMocks: true,
+    testTimeout: 20_000, // of a slow, busy machine; a test that passes takes a fraction
+    // Answers that come while a test types are what happens in a browser too; the tests wait for what they look for.
+    onConsoleLog: (log) => !log.includes('not wrapped in act('),
   },
 });

@@ -12,7 +12,6 @@ const READERS: { [K in Kind]: (id: string, signal?: AbortSignal) => Promise<Item
 
 /* One entity: read when the page opens, then as the events tell it. */
 export function useEntity<K extends Kind>(kind: K, id: string | undefined) {
-  const known = useEntities((s) => (id ? (s[kind].byId[id] as Item<K> | undefined) : undefined));
   const { data, error, reload } = useResource(id ? `${kind}/${id}` : null, async (signal) => {
     const load = beginLoad(kind);
     try {
@@ -23,6 +22,9 @@ export function useEntity<K extends Kind>(kind: K, id: string | undefined) {
       load.cancel();
     }
   });
+  /* The page's address may carry a name, as people write them; entities are kept by id. */
+  const key = data?.id ?? id;
+  const known = useEntities((s) => (key ? (s[kind].byId[key] as Item<K> | undefined) : undefined));
   const removed = !known && data !== undefined;
   return { item: known, removed, error: known ? null : error, reload };
 }

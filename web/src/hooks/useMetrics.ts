@@ -39,6 +39,8 @@ export function useMetrics(entityId: string | undefined, queries: Query[], range
     if (tick > 0) reload();
   }, [tick, reload]);
   const live = useLiveFrame(entityId, queries, range, base.data?.data);
+  const young = base.data?.data.times.length === 0 && range === '1h';
+  useEffect(() => (entityId && young ? onSample(entityId, reload) : undefined), [entityId, young, reload]); // a first sample is worth a new look
   const to = Math.max(base.data?.to ?? 0, (live?.times.at(-1) ?? 0) * 1000);
   const first = (live?.times[0] ?? 0) * 1000;
   const from = Math.max(to - RANGES[range].ms, Math.min(first, to - SHORTEST_MS)); // a young hub shows what it has

@@ -46,9 +46,11 @@ export function append(data: Frame, seconds: number, values: Record<string, numb
   if (last !== undefined && seconds <= last) return data;
   const keep = data.times.findIndex((t) => t >= seconds - windowSeconds);
   const from = keep < 0 ? data.times.length : keep;
+  const known = new Set(data.columns.map((c) => c.label));
+  const fresh = Object.keys(values).filter((label) => !known.has(label)).map((label) => ({ label, values: data.times.map(() => null) })); // its first sample
   return {
     times: [...data.times.slice(from), seconds],
-    columns: data.columns.map((c) => ({ label: c.label, values: [...c.values.slice(from), values[c.label] ?? null] })),
+    columns: [...data.columns, ...fresh].map((c) => ({ label: c.label, values: [...c.values.slice(from), values[c.label] ?? null] })),
   };
 }
 

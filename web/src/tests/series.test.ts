@@ -24,6 +24,10 @@ describe('chart data', () => {
     expect(append(grown, 20, { a: 9 }, 15)).toBe(grown);
     expect(append(grown, 30, {}, 15).columns[0]?.values).toEqual([3, null]);
   });
+  it('begins a line with its first sample, where a young hub had none yet', () => {
+    const grown = append(append(frame([]), 10, { cpu: 5 }, 60), 20, { cpu: 6, steal: 1 }, 60);
+    expect(grown).toEqual({ times: [10, 20], columns: [{ label: 'cpu', values: [5, 6] }, { label: 'steal', values: [null, 1] }] });
+  });
   it('goes on over a step without a sample, and breaks at an outage', () => {
     expect(bridge([1, null, 3, null, null, null, 7, null], 2)).toEqual([1, undefined, 3, null, null, null, 7, null]);
     expect(bridge([null, 1], 2)).toEqual([null, 1]);
