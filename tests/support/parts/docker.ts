@@ -1,5 +1,5 @@
 // Real Docker engines, each on its own socket, folders, bridge and containerd, so that any number run side by side.
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { tmpdir, networkInterfaces } from 'node:os';
 import { join } from 'node:path';
@@ -115,6 +115,18 @@ export class Engine {
     const query = new URLSearchParams({ fromSrc: '-', repo, tag });
     for (const change of changes) query.append('changes', change);
     await this.call('POST', `/images/create?${query}`, rootfs);
+  }
+
+  /** Ends the engine in order, as an upgrade does, until `resume`; its containers stop with it. */
+  async pause(): Promise<void> {
+    for (const mark of ['again', 'paused']) writeFileSync(join(this.dir, mark), '');
+    process.kill(Number(readFileSync(join(this.dir, 'docker.pid'), 'utf8')), 'SIGTERM');
+    await waitFor(() => this.request('GET', '/_ping').then(() => false, () => true), { timeout: 30_000, what: `the end of ${this.name}` });
+  }
+
+  async resume(): Promise<void> {
+    rmSync(join(this.dir, 'paused'));
+    await waitFor(() => this.#answersOrEnded(), { timeout: 60_000, what: `readiness of ${this.name}` });
   }
 
   /** Stops every container, then the daemons, and removes all that they left. */

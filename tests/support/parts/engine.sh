@@ -28,14 +28,23 @@ printf 'version = 2\ndisabled_plugins = ["io.containerd.grpc.v1.cri"]\n' >"$dir/
 containerd --config "$dir/containerd.toml" --root "$dir/containerd/root" --state "$dir/containerd/state" \
 	--address "$dir/containerd.sock" --log-level warn >"$dir/containerd.log" 2>&1 &
 containerd_pid=$!
-"$dockerd" --containerd "$dir/containerd.sock" --data-root "$dir/data" --exec-root "$dir/exec" --pidfile "$dir/docker.pid" \
-	--host "unix://$dir/docker.sock" --bridge "$bridge" --default-address-pool "base=$pool,size=28" \
-	--iptables=false --ip6tables=false --ip-masq=false --ip-forward=false --cgroup-parent "/$cgroup" "$@" >"$dir/dockerd.log" 2>&1 &
-dockerd_pid=$!
+start_dockerd() {
+	"$dockerd" --containerd "$dir/containerd.sock" --data-root "$dir/data" --exec-root "$dir/exec" --pidfile "$dir/docker.pid" \
+		--host "unix://$dir/docker.sock" --bridge "$bridge" --default-address-pool "base=$pool,size=28" \
+		--iptables=false --ip6tables=false --ip-masq=false --ip-forward=false --cgroup-parent "/$cgroup" "$@" >>"$dir/dockerd.log" 2>&1 &
+	dockerd_pid=$!
+}
+start_dockerd "$@"
 
-# `wait` returns when a signal comes or when dockerd ends by itself.
-wait "$dockerd_pid"
-status=$?
+# `wait` returns when a signal comes or when dockerd ends by itself. A test that wants it away for a while leaves a mark.
+while :; do
+	wait "$dockerd_pid"
+	status=$?
+	while [ "$stopping" = 0 ] && [ -e "$dir/paused" ]; do sleep 0.1; done
+	[ "$stopping" = 0 ] && [ -e "$dir/again" ] || break
+	rm "$dir/again"
+	start_dockerd "$@"
+done
 [ "$stopping" = 0 ] || status=0
 
 end() {
