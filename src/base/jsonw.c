@@ -1,6 +1,7 @@
 #include "base/jsonw.h"
 
 #include "base/clock.h"
+#include "base/str.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -47,21 +48,6 @@ void jw_end(struct jw *w)
     w->depth--;
 }
 
-/* Length of the valid UTF-8 sequence at s, 0 if it is none. */
-static size_t sequence(const unsigned char *s, size_t left)
-{
-    size_t n = s[0] >= 0xf0 ? 4 : s[0] >= 0xe0 ? 3 : 2;
-    if (s[0] < 0xc2 || s[0] > 0xf4 || n > left)
-        return 0;
-    for (size_t i = 1; i < n; i++)
-        if ((s[i] & 0xc0) != 0x80)
-            return 0;
-    if ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f) ||
-        (s[0] == 0xf0 && s[1] < 0x90) || (s[0] == 0xf4 && s[1] > 0x8f))
-        return 0;
-    return n;
-}
-
 static void escape(struct buf *out, unsigned char c)
 {
     switch (c) {
@@ -83,7 +69,7 @@ static void put_string(struct buf *out, const char *text, size_t len)
         size_t n = 1;
         bool plain = s[i] >= 0x20 && s[i] < 0x7f && s[i] != '"' && s[i] != '\\';
         if (s[i] >= 0x80) {
-            n = sequence(s + i, len - i);
+            n = str_utf8_step(s + i, len - i);
             plain = n > 0;
         }
         if (plain) {

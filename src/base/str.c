@@ -112,7 +112,7 @@ int str_to_duration_ms(const char *s, int64_t *ret)
 }
 
 /* RFC 3629: no overlong forms, no surrogates, nothing above U+10FFFF. */
-static size_t utf8_step(const unsigned char *s, size_t left)
+size_t str_utf8_step(const unsigned char *s, size_t left)
 {
     if (s[0] < 0x80)
         return 1;
@@ -132,7 +132,7 @@ bool str_is_utf8(const char *s, size_t len)
 {
     const unsigned char *p = (const unsigned char *)s;
     while (len) {
-        size_t n = utf8_step(p, len);
+        size_t n = str_utf8_step(p, len);
         if (!n)
             return false;
         p += n;

@@ -22,6 +22,8 @@ char *str_trim(char *s);                                         /* in place */
 int str_to_int64(const char *s, int64_t *ret);                   /* whole string; -EINVAL/-ERANGE */
 int str_to_double(const char *s, double *ret);                   /* whole string, finite */
 int str_to_duration_ms(const char *s, int64_t *ret);             /* "30s" "5m" "1h" "7d" "250ms" "30" (s) */
+/* Length of the valid UTF-8 sequence at `s`; 0: none begins there. */
+size_t str_utf8_step(const unsigned char *s, size_t left);
 bool str_is_utf8(const char *s, size_t len);
 void hex_encode(const uint8_t *bytes, size_t n, char *ret);      /* 2n+1 bytes */
 int hex_decode(const char *hex, uint8_t *ret, size_t n);         /* exactly n bytes or -EINVAL */

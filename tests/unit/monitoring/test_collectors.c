@@ -223,7 +223,7 @@ static const char MOUNTINFO[] = "1 0 0:50 / / rw,relatime - overlay overlay rw,l
                                 "7 4 0:56 / /sys/fs/cgroup/unified ro - cgroup2 cgroup rw\n"
                                 "8 1 0:26 /containers/ab/hostname /etc/hostname rw - zfs rpool/ROOT rw\n"
                                 "9 1 0:26 /containers/ab/hosts /etc/hosts rw - zfs rpool/ROOT rw\n"
-                                "17 1 0:26 /root/config.yaml /app/config.yaml rw - zfs rpool/ROOT rw\n"
+                                "17 1 0:26 /etc/app.yaml /app/config.yaml rw - zfs rpool/ROOT rw\n"
                                 "10 1 0:27 / /srv/data rw shared:1 master:2 - zfs tank/data rw,xattr\n"
                                 "11 1 0:27 /photos /home/me/my\\040photos rw - zfs tank/data rw\n"
                                 "12 1 0:60 / /tmp rw - tmpfs tmpfs rw\n"
