@@ -28,7 +28,10 @@ static int find_unfinished(struct deployments *d, struct error *e)
     _cleanup_rows_ struct store_rows *rows = NULL;
     int r = store_acquire(d->store, STORE_READ, &c, e);
     if (r == 0)
-        r = store_query(c, e, &rows, "SELECT id, service_instance_id FROM deployment_events WHERE state NOT IN ('completed', 'failed', 'rolled_back')", "");
+        r = store_query(
+            c, e, &rows,
+            "SELECT id, service_instance_id FROM deployment_events WHERE state NOT IN ('completed', 'failed', 'rolled_back')",
+            "");
     while (r == 0 && (r = rows_next(rows, e)) == 1) {
         char *id = strdup(rows_text(rows, 0));
         r = id && map_set(d->active, rows_text(rows, 1), id) == 0 ? 0 : error_set(e, ERR_INTERNAL, "No memory.");
@@ -52,7 +55,9 @@ static int find_stuck(struct deployments *d, struct stuck *s, struct error *e)
     _cleanup_rows_ struct store_rows *rows = NULL;
     int r = store_acquire(d->store, STORE_READ, &c, e);
     if (r == 0)
-        r = store_query(c, e, &rows, "SELECT id FROM service_instances WHERE status LIKE '%\"deploying\"%' OR status LIKE '%\"updating\"%'", "");
+        r = store_query(
+            c, e, &rows,
+            "SELECT id FROM service_instances WHERE status LIKE '%\"deploying\"%' OR status LIKE '%\"updating\"%'", "");
     while (r == 0 && (r = rows_next(rows, e)) == 1) {
         if (s->n < ARRAY_LEN(s->ids) && !map_get(d->active, rows_text(rows, 0)))
             str_copy(s->ids[s->n++], sizeof s->ids[0], rows_text(rows, 0));
@@ -65,7 +70,8 @@ static int unstick(json_t *x, void *ctx UNUSED)
 {
     bool runs = str_eq(json_str(x, "container.state"), "running");
     (void)json_put(x, "status.deployment", json_string(runs ? "running" : "failed"));
-    (void)json_put(x, "status.message", runs ? json_null() : json_string("The hub stopped before the deployment began. Deploy it again."));
+    (void)json_put(x, "status.message",
+                   runs ? json_null() : json_string("The hub stopped before the deployment began. Deploy it again."));
     return 0;
 }
 
@@ -92,8 +98,11 @@ static int ensure_jobs(struct deployments *d, struct error *e)
     _cleanup_rows_ struct store_rows *rows = NULL;
     int r = store_acquire(d->store, STORE_READ, &c, e);
     if (r == 0)
-        r = store_query(c, e, &rows, "SELECT e.id FROM deployment_events e WHERE e.state NOT IN ('completed', 'failed', 'rolled_back') AND NOT EXISTS "
-                                     "(SELECT 1 FROM jobs j WHERE j.kind = 'deployment' AND j.state IN ('waiting', 'running') AND j.arguments LIKE '%' || e.id || '%')", "");
+        r = store_query(
+            c, e, &rows,
+            "SELECT e.id FROM deployment_events e WHERE e.state NOT IN ('completed', 'failed', 'rolled_back') AND NOT EXISTS "
+            "(SELECT 1 FROM jobs j WHERE j.kind = 'deployment' AND j.state IN ('waiting', 'running') AND j.arguments LIKE '%' || e.id || '%')",
+            "");
     while (r == 0 && (r = rows_next(rows, e)) == 1) {
         if (s->n < ARRAY_LEN(s->ids))
             str_copy(s->ids[s->n++], sizeof s->ids[0], rows_text(rows, 0));

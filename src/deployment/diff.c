@@ -17,7 +17,8 @@ static void add(json_t *list, const char *key, const json_t *old, const json_t *
     if (json_array_size(list) >= CHANGES_MAX || json_equal((json_t *)old, (json_t *)now))
         return;
     _cleanup_free_ char *before = old ? value_text(old) : NULL, *after = now ? value_text(now) : NULL;
-    json_t *one = json_pack("{s:s, s:s?, s:s}", "key", key, "newValue", after ? (mask ? ENVIRONMENT_MASK : after) : NULL, "source", source);
+    json_t *one = json_pack("{s:s, s:s?, s:s}", "key", key, "newValue",
+                            after ? (mask ? ENVIRONMENT_MASK : after) : NULL, "source", source);
     if (one && before)
         (void)json_object_set_new(one, "oldValue", json_string(mask ? ENVIRONMENT_MASK : before));
     (void)json_array_append_new(list, one);
@@ -38,11 +39,11 @@ static void walk(json_t *list, const char *path, const json_t *old, const json_t
         add(list, path, old, now, "api", false);
         return;
     }
-    json_object_foreach((json_t *)now, key, value) {
+    json_object_foreach ((json_t *)now, key, value) {
         (void)snprintf(child, sizeof child, "%s%s%s", path, *path ? "." : "", key);
         walk(list, child, json_object_get(old, key), value);
     }
-    json_object_foreach((json_t *)old, key, value) {
+    json_object_foreach ((json_t *)old, key, value) {
         (void)snprintf(child, sizeof child, "%s%s%s", path, *path ? "." : "", key);
         if (!json_object_get(now, key))
             walk(list, child, value, NULL);
@@ -53,9 +54,9 @@ static void walk_environment(json_t *list, const json_t *old, const json_t *now)
 {
     const char *key;
     json_t *value;
-    json_object_foreach((json_t *)now, key, value)
+    json_object_foreach ((json_t *)now, key, value)
         add(list, key, json_object_get(old, key), value, "environment", true);
-    json_object_foreach((json_t *)old, key, value)
+    json_object_foreach ((json_t *)old, key, value)
         if (!json_object_get(now, key))
             add(list, key, value, NULL, "environment", true);
 }
@@ -76,7 +77,8 @@ static json_t *comparable(const json_t *specification)
 
 static int image_reference(const json_t *specification, char *ret, size_t size, struct image_name *ret_name)
 {
-    if (!specification || image_name_parse(json_str(specification, "container.image"), json_str(specification, "container.tag"), ret_name, NULL) < 0)
+    if (!specification || image_name_parse(json_str(specification, "container.image"),
+                                           json_str(specification, "container.tag"), ret_name, NULL) < 0)
         return -1;
     image_name_reference(ret_name, ret, size);
     return 0;
@@ -88,7 +90,8 @@ static const char *version_of(const json_t *specification, const struct image_na
     return said ? said : image->tag[0] ? image->tag : image->digest;
 }
 
-json_t *changes_between(const json_t *old, const json_t *now, const json_t *old_environment, const json_t *new_environment)
+json_t *changes_between(const json_t *old, const json_t *now, const json_t *old_environment,
+                        const json_t *new_environment)
 {
     char old_image[700] = "", new_image[700] = "", registry[256];
     struct image_name old_name = { 0 }, new_name = { 0 };
@@ -99,8 +102,11 @@ json_t *changes_between(const json_t *old, const json_t *now, const json_t *old_
     walk(list, "", a, b);
     walk_environment(list, old_environment, new_environment);
     bool image_changed = !had || !str_eq(old_image, new_image);
-    json_t *changes = json_pack("{s:s, s:s, s:o}", "type", !old ? "create" : image_changed ? "update" : "config_change", "toVersion",
-                                version_of(now, &new_name), "configChanges", list);
+    json_t *changes = json_pack("{s:s, s:s, s:o}", "type",
+                                !old            ? "create"
+                                : image_changed ? "update"
+                                                : "config_change",
+                                "toVersion", version_of(now, &new_name), "configChanges", list);
     if (old)
         (void)json_object_set_new(changes, "fromVersion", json_string(version_of(old, &old_name)));
     if (image_changed) {

@@ -49,11 +49,12 @@ int release_current(struct deployments *d, const char *service_id, struct releas
 int release_mark_serving(struct deployments *d, const char *release_id, const char *digest, struct error *e);
 
 /* diff.c: the seed's `changes` between two specifications (old may be NULL). */
-json_t *changes_between(const json_t *old, const json_t *new_, const json_t *old_environment, const json_t *new_environment);
+json_t *changes_between(const json_t *old, const json_t *new_, const json_t *old_environment,
+                        const json_t *new_environment);
 
 /* record.c: the DeploymentEvent and its row */
 struct record {
-    json_t *document;      /* as the API answers it */
+    json_t *document; /* as the API answers it */
     char service_name[256], release_id[ID_LEN + 1];
     int64_t started_ms, published_ms;
 };
@@ -61,16 +62,17 @@ void record_done(struct record *r);
 int record_insert(struct deployments *d, struct record *r, struct error *e);
 int record_load(struct deployments *d, const char *id, struct record *ret, struct error *e);
 int record_save(struct deployments *d, struct record *r, struct error *e); /* row, memory, event */
-void record_publish(struct deployments *d, struct record *r);              /* memory and event only */
+void record_publish(struct deployments *d, struct record *r); /* memory and event only */
 void record_log(struct record *r, const char *fmt, ...) PRINTF_LIKE(2, 3);
 void record_forget_live(struct deployments *d, const char *id);
 bool record_final(const json_t *document);
 /* journal.c */
-int journal_write(struct deployments *d, const char *deployment_id, const char *step, const char *mark, const json_t *facts, struct error *e);
+int journal_write(struct deployments *d, const char *deployment_id, const char *step, const char *mark,
+                  const json_t *facts, struct error *e);
 struct journal_state {
-    enum step next;   /* the step to run (again) */
-    bool undoing;     /* a step failed: go on undoing */
-    json_t *facts;    /* newest; an object */
+    enum step next; /* the step to run (again) */
+    bool undoing; /* a step failed: go on undoing */
+    json_t *facts; /* newest; an object */
 };
 int journal_read(struct deployments *d, const char *deployment_id, struct journal_state *ret, struct error *e);
 
@@ -80,8 +82,8 @@ struct run {
     struct job *job;
     struct record record;
     struct release release;
-    json_t *facts;        /* journalled; no secrets */
-    json_t *service;      /* the service's document when the run began */
+    json_t *facts; /* journalled; no secrets */
+    json_t *service; /* the service's document when the run began */
     const char *id, *service_id, *name;
     struct container_engine *engine;
     struct image_name image;

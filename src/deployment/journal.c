@@ -1,13 +1,16 @@
 #include "deployment/internal.h"
 
-int journal_write(struct deployments *d, const char *id, const char *step, const char *mark, const json_t *facts, struct error *e)
+int journal_write(struct deployments *d, const char *id, const char *step, const char *mark, const json_t *facts,
+                  struct error *e)
 {
     _cleanup_conn_ struct store_conn *c = NULL;
     int r = store_acquire(d->store, STORE_WRITE, &c, e);
     if (r == 0)
-        r = store_exec(c, e, "INSERT INTO deployment_journal (deployment_id, seq, step, mark, facts, at) "
-                             "SELECT $1, COALESCE(MAX(seq), 0) + 1, $2, $3, $4, $5 FROM deployment_journal WHERE deployment_id = $6",
-                       "tttjit", id, step, mark, facts, clock_now_ms(), id);
+        r = store_exec(
+            c, e,
+            "INSERT INTO deployment_journal (deployment_id, seq, step, mark, facts, at) "
+            "SELECT $1, COALESCE(MAX(seq), 0) + 1, $2, $3, $4, $5 FROM deployment_journal WHERE deployment_id = $6",
+            "tttjit", id, step, mark, facts, clock_now_ms(), id);
     return r == 0 ? store_commit(c, e) : r;
 }
 
@@ -18,7 +21,9 @@ int journal_read(struct deployments *d, const char *id, struct journal_state *re
     _cleanup_rows_ struct store_rows *rows = NULL;
     int r = store_acquire(d->store, STORE_READ, &c, e);
     if (r == 0)
-        r = store_query(c, e, &rows, "SELECT step, mark, facts FROM deployment_journal WHERE deployment_id = $1 ORDER BY seq", "t", id);
+        r = store_query(c, e, &rows,
+                        "SELECT step, mark, facts FROM deployment_journal WHERE deployment_id = $1 ORDER BY seq", "t",
+                        id);
     while (r == 0 && (r = rows_next(rows, e)) == 1) {
         enum step step;
         const char *mark = rows_text(rows, 1);

@@ -10,7 +10,7 @@ static const struct {
 #define X(name, text, state, progress, deadline) [name] = { text, state, progress, deadline },
     DEPLOYMENT_STEPS(X)
 #undef X
-    [STEP_DONE] = { "done", "completed", 100, 0 },
+        [STEP_DONE] = { "done", "completed", 100, 0 },
     [STEP_UNDO] = { "undo", "deploying", 100, 300 },
     [STEP_UNDONE] = { "undone", "failed", 100, 0 },
 };

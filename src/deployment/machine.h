@@ -14,17 +14,17 @@
 #include "base/base.h"
 
 /* X(enumerator, name, state of the seed, progress when it begins, deadline in seconds) */
-#define DEPLOYMENT_STEPS(X)                                  \
-    X(STEP_VALIDATE, "validate", "initiated", 0, 10)         \
-    X(STEP_RESOLVE, "resolve", "initiated", 2, 30)           \
-    X(STEP_PREFLIGHT, "preflight", "initiated", 4, 30)       \
-    X(STEP_PULL, "pull", "building", 8, 1800)                \
-    X(STEP_CREATE, "create", "deploying", 50, 60)            \
-    X(STEP_START, "start", "deploying", 58, 90)              \
-    X(STEP_CHECK, "check", "testing", 65, 3700)              \
-    X(STEP_REGISTER, "register", "testing", 85, 30)          \
-    X(STEP_SWITCH, "switch", "deploying", 88, 30)            \
-    X(STEP_VERIFY, "verify", "testing", 92, 60)              \
+#define DEPLOYMENT_STEPS(X)                            \
+    X(STEP_VALIDATE, "validate", "initiated", 0, 10)   \
+    X(STEP_RESOLVE, "resolve", "initiated", 2, 30)     \
+    X(STEP_PREFLIGHT, "preflight", "initiated", 4, 30) \
+    X(STEP_PULL, "pull", "building", 8, 1800)          \
+    X(STEP_CREATE, "create", "deploying", 50, 60)      \
+    X(STEP_START, "start", "deploying", 58, 90)        \
+    X(STEP_CHECK, "check", "testing", 65, 3700)        \
+    X(STEP_REGISTER, "register", "testing", 85, 30)    \
+    X(STEP_SWITCH, "switch", "deploying", 88, 30)      \
+    X(STEP_VERIFY, "verify", "testing", 92, 60)        \
     X(STEP_RETIRE, "retire", "deploying", 96, 120)
 
 enum step {

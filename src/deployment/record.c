@@ -27,17 +27,21 @@ static int write_row(struct deployments *d, const struct record *r, bool insert,
     if (res < 0)
         return res;
     if (insert)
-        res = store_exec(c, e, "INSERT INTO deployment_events (id, service_instance_id, service_id, service_name, trigger_kind, environment, state, "
-                               "node_id, release_id, deployment_config, changes, status, timing, monitoring_impact, git_metadata, created_at, updated_at) "
-                               "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)",
-                         "tttttttttjjjjjjii", json_str(x, "id"), json_str(x, "serviceInstanceId"), r->service_name, r->service_name,
-                         json_str(x, "deployment.trigger"), json_str(x, "deployment.environment"), json_str(x, "status.state"), json_str(x, "nodeId"),
-                         r->release_id, json_at(x, "deployment"), json_at(x, "changes"), json_at(x, "status"), json_at(x, "timing"),
-                         json_at(x, "monitoring"), json_at(x, "git"), r->started_ms, clock_now_ms());
+        res = store_exec(
+            c, e,
+            "INSERT INTO deployment_events (id, service_instance_id, service_id, service_name, trigger_kind, environment, state, "
+            "node_id, release_id, deployment_config, changes, status, timing, monitoring_impact, git_metadata, created_at, updated_at) "
+            "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)",
+            "tttttttttjjjjjjii", json_str(x, "id"), json_str(x, "serviceInstanceId"), r->service_name, r->service_name,
+            json_str(x, "deployment.trigger"), json_str(x, "deployment.environment"), json_str(x, "status.state"),
+            json_str(x, "nodeId"), r->release_id, json_at(x, "deployment"), json_at(x, "changes"), json_at(x, "status"),
+            json_at(x, "timing"), json_at(x, "monitoring"), json_at(x, "git"), r->started_ms, clock_now_ms());
     else
-        res = store_exec(c, e, "UPDATE deployment_events SET state = $1, status = $2, timing = $3, monitoring_impact = $4, updated_at = $5 WHERE id = $6",
-                         "tjjjit", json_str(x, "status.state"), json_at(x, "status"), json_at(x, "timing"), json_at(x, "monitoring"), clock_now_ms(),
-                         json_str(x, "id"));
+        res = store_exec(
+            c, e,
+            "UPDATE deployment_events SET state = $1, status = $2, timing = $3, monitoring_impact = $4, updated_at = $5 WHERE id = $6",
+            "tjjjit", json_str(x, "status.state"), json_at(x, "status"), json_at(x, "timing"), json_at(x, "monitoring"),
+            clock_now_ms(), json_str(x, "id"));
     return res == 0 ? store_commit(c, e) : res;
 }
 
@@ -125,7 +129,8 @@ static json_t *row_document(struct store_rows *rows)
     return x;
 }
 
-#define COLUMNS "id, service_instance_id, service_name, node_id, deployment_config, changes, status, timing, monitoring_impact, git_metadata, release_id, created_at"
+#define COLUMNS \
+    "id, service_instance_id, service_name, node_id, deployment_config, changes, status, timing, monitoring_impact, git_metadata, release_id, created_at"
 
 int record_load(struct deployments *d, const char *id, struct record *ret, struct error *e)
 {
@@ -184,12 +189,13 @@ static const char *or_empty(const char *text)
 static int write_analytics(struct store_conn *c, const struct list_filter *f, struct jw *w, struct error *e)
 {
     _cleanup_rows_ struct store_rows *rows = NULL;
-    int r = store_query(c, e, &rows,
-                        "SELECT SUM(CASE WHEN state = 'completed' THEN 1 ELSE 0 END), COUNT(*), "
-                        "AVG(CASE WHEN state = 'completed' THEN updated_at - created_at END) FROM deployment_events "
-                        "WHERE state IN ('completed', 'failed', 'rolled_back') AND ($1 = '' OR service_instance_id = $1 OR service_name = $1) "
-                        "AND ($2 = '' OR trigger_kind = $2) AND ($3 = '' OR environment = $3)",
-                        "ttt", or_empty(f->service), or_empty(f->trigger), or_empty(f->environment));
+    int r = store_query(
+        c, e, &rows,
+        "SELECT SUM(CASE WHEN state = 'completed' THEN 1 ELSE 0 END), COUNT(*), "
+        "AVG(CASE WHEN state = 'completed' THEN updated_at - created_at END) FROM deployment_events "
+        "WHERE state IN ('completed', 'failed', 'rolled_back') AND ($1 = '' OR service_instance_id = $1 OR service_name = $1) "
+        "AND ($2 = '' OR trigger_kind = $2) AND ($3 = '' OR environment = $3)",
+        "ttt", or_empty(f->service), or_empty(f->trigger), or_empty(f->environment));
     if (r == 0)
         r = rows_next(rows, e);
     if (r < 0)
@@ -210,16 +216,20 @@ static int write_analytics(struct store_conn *c, const struct list_filter *f, st
     return 0;
 }
 
-static int write_page(struct store_conn *c, struct deployments *d, const struct list_filter *f, const char *before, int64_t limit, struct jw *w, struct error *e)
+static int write_page(struct store_conn *c, struct deployments *d, const struct list_filter *f, const char *before,
+                      int64_t limit, struct jw *w, struct error *e)
 {
     char last[ID_LEN + 1] = "", cursor[256] = "";
     int64_t sent = 0;
     _cleanup_rows_ struct store_rows *rows = NULL;
     /* Ids are UUIDv7: newest first is by id. */
-    int r = store_query(c, e, &rows,
-                        "SELECT " COLUMNS " FROM deployment_events WHERE ($1 = '' OR id < $1) AND ($2 = '' OR service_instance_id = $2 OR service_name = $2) "
-                        "AND ($3 = '' OR trigger_kind = $3) AND ($4 = '' OR environment = $4) AND ($5 = '' OR state = $5) ORDER BY id DESC LIMIT $6",
-                        "ttttti", or_empty(before), or_empty(f->service), or_empty(f->trigger), or_empty(f->environment), or_empty(f->state), limit + 1);
+    int r = store_query(
+        c, e, &rows,
+        "SELECT " COLUMNS
+        " FROM deployment_events WHERE ($1 = '' OR id < $1) AND ($2 = '' OR service_instance_id = $2 OR service_name = $2) "
+        "AND ($3 = '' OR trigger_kind = $3) AND ($4 = '' OR environment = $4) AND ($5 = '' OR state = $5) ORDER BY id DESC LIMIT $6",
+        "ttttti", or_empty(before), or_empty(f->service), or_empty(f->trigger), or_empty(f->environment),
+        or_empty(f->state), limit + 1);
     if (r < 0)
         return r;
     jw_key(w, "deployments"), jw_array(w);
@@ -251,8 +261,10 @@ int list_deployments(void *room, struct request *rq, struct reply *rp, struct er
     struct deployments *d = room;
     char storage[128];
     const char *before[1] = { NULL };
-    struct list_filter f = { request_str(rq, "service_id"), request_str(rq, "trigger"), request_str(rq, "environment"), request_str(rq, "state") };
-    int r = request_str(rq, "cursor") ? cursor_decode(request_str(rq, "cursor"), storage, sizeof storage, before, 1, e) : 0;
+    struct list_filter f = { request_str(rq, "service_id"), request_str(rq, "trigger"), request_str(rq, "environment"),
+                             request_str(rq, "state") };
+    int r =
+        request_str(rq, "cursor") ? cursor_decode(request_str(rq, "cursor"), storage, sizeof storage, before, 1, e) : 0;
     _cleanup_conn_ struct store_conn *c = NULL;
     if (r == 0)
         r = store_acquire(d->store, STORE_READ, &c, e);

@@ -20,14 +20,13 @@ int release_from_request(const json_t *request, struct release *ret, struct erro
         release_done(&r);
         return error_set(e, ERR_INTERNAL, "No memory.");
     }
-    json_object_foreach_safe(environment, next, key, value)
-    {
+    json_object_foreach_safe (environment, next, key, value) {
         if (json_is_string(value))
             (void)json_object_set(r.environment, key, value);
         else
             (void)json_object_del(environment, key);
     }
-    json_object_foreach(environment, key, value)
+    json_object_foreach (environment, key, value)
         (void)json_object_set_new(environment, key, json_string(ENVIRONMENT_MASK));
     *ret = r;
     return 0;
@@ -49,7 +48,7 @@ static size_t value_at(const struct release *r, const char *text)
     const char *key;
     json_t *value;
     size_t longest = 0;
-    json_object_foreach(r->environment, key, value) {
+    json_object_foreach (r->environment, key, value) {
         const char *line = json_string_value(value);
         for (size_t n; line && *line; line += n + (line[n] == '\n')) {
             n = strcspn(line, "\n");
@@ -101,9 +100,11 @@ int release_store(struct deployments *d, const char *service_id, struct release 
     if (res == 0)
         res = store_acquire(d->store, STORE_WRITE, &c, e);
     if (res == 0)
-        res = store_exec(c, e, "INSERT INTO service_releases (id, service_id, number, specification, environment_sealed, created_at) "
-                               "SELECT $1, $2, COALESCE(MAX(number), 0) + 1, $3, $4, $5 FROM service_releases WHERE service_id = $6",
-                         "ttjbit", r->id, service_id, r->specification, sealed, len, clock_now_ms(), service_id);
+        res = store_exec(
+            c, e,
+            "INSERT INTO service_releases (id, service_id, number, specification, environment_sealed, created_at) "
+            "SELECT $1, $2, COALESCE(MAX(number), 0) + 1, $3, $4, $5 FROM service_releases WHERE service_id = $6",
+            "ttjbit", r->id, service_id, r->specification, sealed, len, clock_now_ms(), service_id);
     return res == 0 ? store_commit(c, e) : res;
 }
 
@@ -139,7 +140,8 @@ static int load_by(struct deployments *d, const char *sql, const char *id, struc
     r.number = (int)rows_int(rows, 1);
     r.specification = rows_json(rows, 2);
     const void *sealed = rows_blob(rows, 3, &len);
-    res = r.specification ? unseal(d, &r, sealed, len, e) : error_set(e, ERR_INTERNAL, "A release in the database cannot be read.");
+    res = r.specification ? unseal(d, &r, sealed, len, e)
+                          : error_set(e, ERR_INTERNAL, "A release in the database cannot be read.");
     if (res < 0)
         release_done(&r);
     else
@@ -156,8 +158,11 @@ int release_load(struct deployments *d, const char *release_id, struct release *
 
 int release_current(struct deployments *d, const char *service_id, struct release *ret, struct error *e)
 {
-    return load_by(d, "SELECT " COLUMNS " FROM service_releases WHERE service_id = $1 ORDER BY COALESCE(serving_at, 0) DESC, number DESC LIMIT 1",
-                   service_id, ret, e);
+    return load_by(
+        d,
+        "SELECT " COLUMNS
+        " FROM service_releases WHERE service_id = $1 ORDER BY COALESCE(serving_at, 0) DESC, number DESC LIMIT 1",
+        service_id, ret, e);
 }
 
 int release_mark_serving(struct deployments *d, const char *release_id, const char *digest, struct error *e)
@@ -165,6 +170,7 @@ int release_mark_serving(struct deployments *d, const char *release_id, const ch
     _cleanup_conn_ struct store_conn *c = NULL;
     int res = store_acquire(d->store, STORE_WRITE, &c, e);
     if (res == 0)
-        res = store_exec(c, e, "UPDATE service_releases SET serving_at = $1, image_digest = $2 WHERE id = $3", "itt", clock_now_ms(), digest, release_id);
+        res = store_exec(c, e, "UPDATE service_releases SET serving_at = $1, image_digest = $2 WHERE id = $3", "itt",
+                         clock_now_ms(), digest, release_id);
     return res == 0 ? store_commit(c, e) : res;
 }

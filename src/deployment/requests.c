@@ -33,7 +33,7 @@ static int check_volumes(const json_t *request, struct error *e)
     size_t i, k;
     json_t *a, *b, *list = json_at(request, "container.volumes");
     char pointer[64];
-    json_array_foreach(list, i, a)
+    json_array_foreach (list, i, a)
         for (k = i + 1; k < json_array_size(list); k++) {
             b = json_array_get(list, k);
             if (!str_eq(json_str(a, "target"), json_str(b, "target")))
@@ -43,7 +43,7 @@ static int check_volumes(const json_t *request, struct error *e)
             error_detail(e, pointer, "is the target of another volume");
             return -ERR_VALIDATION;
         }
-    json_array_foreach(list, i, a) {
+    json_array_foreach (list, i, a) {
         const char *source = json_str(a, "source");
         if (!source || !strstr(source, "docker.sock"))
             continue;
@@ -60,7 +60,7 @@ static int check_ports(const json_t *request, struct error *e)
     size_t i, k;
     json_t *a, *list = json_at(request, "container.ports");
     char pointer[64];
-    json_array_foreach(list, i, a)
+    json_array_foreach (list, i, a)
         for (k = i + 1; k < json_array_size(list); k++) {
             const json_t *b = json_array_get(list, k);
             bool same_host = json_int(a, "host", 0) && json_int(a, "host", 0) == json_int(b, "host", 0);
@@ -77,7 +77,8 @@ static int check_ports(const json_t *request, struct error *e)
 
 static int check_request(struct plan *p, struct error *e)
 {
-    int r = image_name_parse(json_str(p->request, "container.image"), json_str(p->request, "container.tag"), &p->image, e);
+    int r =
+        image_name_parse(json_str(p->request, "container.image"), json_str(p->request, "container.tag"), &p->image, e);
     if (r == 0)
         r = check_volumes(p->request, e);
     if (r == 0)
@@ -90,15 +91,18 @@ static int check_request(struct plan *p, struct error *e)
 static json_t *new_record_document(struct plan *p)
 {
     char at[TIME_TEXT_LEN + 1];
-    json_t *changes = changes_between(p->has_old ? p->old.specification : NULL, p->release.specification, p->old.environment, p->release.environment);
+    json_t *changes = changes_between(p->has_old ? p->old.specification : NULL, p->release.specification,
+                                      p->old.environment, p->release.environment);
     _cleanup_json_ json_t *service = entity_document(p->service);
     json_t *d = json_pack("{s:s, s:s, s:s, s:s, s:{s:s, s:s?, s:s, s:s}, s:o, s:{s:s, s:i, s:[], s:n}, s:{s:s, s:[]},"
                           " s:{s:{s:b, s:{}}, s:{s:b, s:{}, s:[]}}}",
-                          "id", p->deployment_id, "serviceInstanceId", p->service->id, "serviceName", p->service->name, "nodeId", json_str(service, "nodeId"),
-                          "deployment", "trigger", p->trigger, "pipeline", p->pipeline, "initiatedBy", p->initiated_by, "environment", json_str(p->request, "environment"),
-                          "changes", changes, "status", "state", "initiated", "progress", 0, "logs", "step",
-                          "timing", "startedAt", time_format(clock_now_ms(), at), "phases",
-                          "monitoring", "preDeploy", "healthChecks", 0, "performanceBaseline", "postDeploy", "healthVerification", 0, "performanceComparison", "alertsTriggered");
+                          "id", p->deployment_id, "serviceInstanceId", p->service->id, "serviceName", p->service->name,
+                          "nodeId", json_str(service, "nodeId"), "deployment", "trigger", p->trigger, "pipeline",
+                          p->pipeline, "initiatedBy", p->initiated_by, "environment",
+                          json_str(p->request, "environment"), "changes", changes, "status", "state", "initiated",
+                          "progress", 0, "logs", "step", "timing", "startedAt", time_format(clock_now_ms(), at),
+                          "phases", "monitoring", "preDeploy", "healthChecks", 0, "performanceBaseline", "postDeploy",
+                          "healthVerification", 0, "performanceComparison", "alertsTriggered");
     if (d && p->git) {
         json_t *git = json_deep_copy(p->git);
         if (!json_str(git, "commitMessage"))
@@ -206,7 +210,8 @@ static json_t *masked(const json_t *request)
 
 static void answer(struct plan *p, struct reply *rp, int status)
 {
-    static const char *const setups[] = { "datadog_configured", "newrelic_configured", "sentry_configured", "consul_registered" };
+    static const char *const setups[] = { "datadog_configured", "newrelic_configured", "sentry_configured",
+                                          "consul_registered" };
     struct jw *w = reply_json(rp, status);
     jw_object(w);
     jw_key(w, "deployment_id"), jw_string(w, p->deployment_id);
@@ -240,7 +245,8 @@ static int target_node(struct deployments *d, const char *wanted, char ret[ID_LE
         if (!state.available && !state.asked)
             r = engine->ops->info(engine, &info, e);
         else if (!state.available)
-            r = error_set(e, ERR_UNAVAILABLE, "The container engine of node %s does not answer: %.300s", node->name, state.reason);
+            r = error_set(e, ERR_UNAVAILABLE, "The container engine of node %s does not answer: %.300s", node->name,
+                          state.reason);
     }
     if (r == 0)
         memcpy(ret, node->id, sizeof node->id);
@@ -252,7 +258,8 @@ static int name_is_free(struct deployments *d, const char *name, struct error *e
     _cleanup_entity_ struct entity *x = NULL;
     if (runtime_service(d->runtime, name, &x, NULL) < 0)
         return 0;
-    (void)error_set(e, ERR_CONFLICT, "There is a service %s already. Change it with PATCH /v1/services/%s.", name, name);
+    (void)error_set(e, ERR_CONFLICT, "There is a service %s already. Change it with PATCH /v1/services/%s.", name,
+                    name);
     error_detail(e, "/name", "is taken");
     return -ERR_CONFLICT;
 }
@@ -276,7 +283,8 @@ static int plan_new(struct plan *p, struct request *rq, struct error *e)
     if (r < 0)
         return r;
     _cleanup_json_ json_t *document = planned_service(p->release.specification, node, &p->image);
-    return document ? runtime_service_save(d->runtime, document, 0, &p->service, e) : error_set(e, ERR_INTERNAL, "No memory.");
+    return document ? runtime_service_save(d->runtime, document, 0, &p->service, e)
+                    : error_set(e, ERR_INTERNAL, "No memory.");
 }
 
 int deploy_service(void *room, struct request *rq, struct reply *rp, struct error *e)
@@ -309,11 +317,12 @@ static json_t *chosen_ports(const json_t *service)
 {
     size_t i;
     json_t *p, *list = json_array();
-    json_array_foreach(json_at(service, "networking.ports"), i, p) {
+    json_array_foreach (json_at(service, "networking.ports"), i, p) {
         int64_t host = json_int(p, "host", 0);
         if (host && host < FIRST_EPHEMERAL_PORT)
-            (void)json_array_append_new(list, json_pack("{s:I, s:I, s:s}", "container", (json_int_t)json_int(p, "container", 0), "host", (json_int_t)host,
-                                                        "protocol", json_str(p, "protocol")));
+            (void)json_array_append_new(list, json_pack("{s:I, s:I, s:s}", "container",
+                                                        (json_int_t)json_int(p, "container", 0), "host",
+                                                        (json_int_t)host, "protocol", json_str(p, "protocol")));
     }
     return list;
 }
@@ -327,15 +336,18 @@ static json_t *request_of_adopted(struct deployments *d, const json_t *service, 
     if (!container || runtime_engine(d->runtime, json_str(service, "nodeId"), &engine, e) < 0 ||
         engine->ops->environment(engine, container, &environment, e) < 0)
         return NULL;
-    json_t *request = json_pack("{s:s, s:s, s:s?, s:{s:s, s:O, s:O, s:o}, s:{s:O, s:O}}", "name", json_str(service, "name"), "type", json_str(service, "type"),
-                                "environment", json_str(service, "environment"), "container", "image", json_str(service, "container.image"), "volumes",
-                                json_at(service, "container.volumes"), "ports", chosen_ports(service), "environment", environment, "networking", "internalPort",
-                                json_at(service, "networking.internalPort"), "domains", json_at(service, "networking.domains"));
+    json_t *request =
+        json_pack("{s:s, s:s, s:s?, s:{s:s, s:O, s:O, s:o}, s:{s:O, s:O}}", "name", json_str(service, "name"), "type",
+                  json_str(service, "type"), "environment", json_str(service, "environment"), "container", "image",
+                  json_str(service, "container.image"), "volumes", json_at(service, "container.volumes"), "ports",
+                  chosen_ports(service), "environment", environment, "networking", "internalPort",
+                  json_at(service, "networking.internalPort"), "domains", json_at(service, "networking.domains"));
     const char *tag = json_str(service, "container.tag");
     if (request && tag && *tag)
         (void)json_put(request, "container.tag", json_string(tag));
     if (request && json_str(service, "networking.healthCheck.path"))
-        (void)json_put(request, "networking.healthCheck.path", json_string(json_str(service, "networking.healthCheck.path")));
+        (void)json_put(request, "networking.healthCheck.path",
+                       json_string(json_str(service, "networking.healthCheck.path")));
     if (!request)
         (void)error_set(e, ERR_INTERNAL, "No memory.");
     return request;
@@ -393,7 +405,8 @@ static int plan_change(struct plan *p, struct request *rq, struct error *e)
         _cleanup_entity_ struct entity *wanted = NULL;
         r = runtime_node(d->runtime, json_str(request_body(rq), "nodeId"), &wanted, e);
         if (r == 0 && !str_eq(wanted->id, json_str(service, "nodeId"))) {
-            r = error_set(e, ERR_CONFLICT, "A service stays on its node. Deploy it under another name on %s.", wanted->name);
+            r = error_set(e, ERR_CONFLICT, "A service stays on its node. Deploy it under another name on %s.",
+                          wanted->name);
             error_detail(e, "/nodeId", "must be the node that the service is on");
         }
     }

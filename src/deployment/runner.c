@@ -29,7 +29,8 @@ static int load(struct run *r, struct journal_state *journal, struct error *e)
     if (res == 0)
         res = runtime_service(d->runtime, r->service_id, &x, e);
     if (res == 0)
-        res = image_name_parse(json_str(r->release.specification, "container.image"), json_str(r->release.specification, "container.tag"), &r->image, e);
+        res = image_name_parse(json_str(r->release.specification, "container.image"),
+                               json_str(r->release.specification, "container.tag"), &r->image, e);
     if (res == 0)
         r->service = entity_document(x);
     return res == 0 && !r->service ? error_set(e, ERR_INTERNAL, "No memory.") : res;
@@ -46,7 +47,8 @@ static void begin_phase(struct run *r, enum step s)
 
 static void end_phase(struct run *r, enum step s, int64_t began, const char *status)
 {
-    json_t *phase = json_pack("{s:s, s:I, s:s}", "name", step_name(s), "duration", (json_int_t)(clock_mono_ms() - began), "status", status);
+    json_t *phase = json_pack("{s:s, s:I, s:s}", "name", step_name(s), "duration",
+                              (json_int_t)(clock_mono_ms() - began), "status", status);
     (void)json_array_append_new(json_at(r->record.document, "timing.phases"), phase);
 }
 
@@ -209,7 +211,8 @@ static int run_from(struct run *r, const struct journal_state *journal, struct e
 int deployment_run(void *ctx, struct job *job, struct error *e)
 {
     struct journal_state journal = { 0 };
-    _cleanup_(run_done) struct run r = { .deployments = ctx, .job = job, .id = json_str(job->arguments, "deploymentId") };
+    _cleanup_(
+        run_done) struct run r = { .deployments = ctx, .job = job, .id = json_str(job->arguments, "deploymentId") };
     int res = load(&r, &journal, e);
     if (res < 0)
         return res;

@@ -12,7 +12,7 @@ static json_t *environment_keys(const json_t *specification)
 {
     const char *key;
     json_t *value, *keys = json_array();
-    json_object_foreach(json_at(specification, "container.environment"), key, value)
+    json_object_foreach (json_at(specification, "container.environment"), key, value)
         (void)json_array_append_new(keys, json_string(key));
     return keys;
 }
@@ -55,7 +55,8 @@ void apply_release(json_t *s, const json_t *spec, const struct image_name *image
 {
     const char *version = json_str(spec, "metadata.version");
     (void)json_put(s, "type", json_string(json_str(spec, "type") ? json_str(spec, "type") : "web"));
-    (void)json_put(s, "environment", json_string(json_str(spec, "environment") ? json_str(spec, "environment") : "production"));
+    (void)json_put(s, "environment",
+                   json_string(json_str(spec, "environment") ? json_str(spec, "environment") : "production"));
     (void)json_put(s, "labels", copy_or(json_at(spec, "labels"), json_object()));
     apply_container(s, spec, image);
     apply_networking(s, spec);
@@ -73,14 +74,14 @@ json_t *planned_service(const json_t *request, const char *node_id, const struct
     char id[ID_LEN + 1], at[TIME_TEXT_LEN + 1];
     const char *name = json_str(request, "name");
     (void)time_format(clock_now_ms(), at);
-    json_t *s = json_pack("{s:s, s:s, s:s, s:s, s:b, s:{s:n, s:n, s:n, s:n, s:n, s:{}}, s:{s:n, s:n, s:[]}, s:{s:n, s:n, s:[]},"
-                          " s:{s:s, s:s, s:n, s:n, s:s}, s:{s:n, s:n, s:s, s:s}}",
-                          "id", id_new(id), "serviceId", name, "name", name, "nodeId", node_id, "managed", 1,
-                          "container", "id", "command", "state", "restartCount", "createdAt", "resources",
-                          "networking", "caddyConfig", "url", "ports",
-                          "monitoring", "datadogService", "consulServiceId", "alerts",
-                          "status", "deployment", "deploying", "health", "unknown", "lastHealthCheck", "uptime", "message", "The first deployment is under way.",
-                          "metadata", "deployedAt", "deployedBy", "createdAt", at, "updatedAt", at);
+    json_t *s = json_pack(
+        "{s:s, s:s, s:s, s:s, s:b, s:{s:n, s:n, s:n, s:n, s:n, s:{}}, s:{s:n, s:n, s:[]}, s:{s:n, s:n, s:[]},"
+        " s:{s:s, s:s, s:n, s:n, s:s}, s:{s:n, s:n, s:s, s:s}}",
+        "id", id_new(id), "serviceId", name, "name", name, "nodeId", node_id, "managed", 1, "container", "id",
+        "command", "state", "restartCount", "createdAt", "resources", "networking", "caddyConfig", "url", "ports",
+        "monitoring", "datadogService", "consulServiceId", "alerts", "status", "deployment", "deploying", "health",
+        "unknown", "lastHealthCheck", "uptime", "message", "The first deployment is under way.", "metadata",
+        "deployedAt", "deployedBy", "createdAt", at, "updatedAt", at);
     if (!s)
         return NULL;
     (void)json_put(s, "container.tty", json_null());

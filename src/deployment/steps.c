@@ -57,7 +57,8 @@ static int validate(struct run *r, struct error *e)
     const char *old = json_str(r->service, "container.id");
     if (old && json_str(r->service, "container.state"))
         (void)json_put(r->facts, "oldContainer", json_string(old));
-    (void)json_put(r->record.document, "monitoring.preDeploy.healthChecks", json_boolean(str_eq(json_str(r->service, "status.health"), "healthy")));
+    (void)json_put(r->record.document, "monitoring.preDeploy.healthChecks",
+                   json_boolean(str_eq(json_str(r->service, "status.health"), "healthy")));
     return 0;
 }
 
@@ -75,10 +76,11 @@ static int check_bind_sources(struct run *r, struct error *e)
     size_t i;
     json_t *v;
     struct stat st;
-    json_array_foreach(json_at(r->release.specification, "container.volumes"), i, v) {
+    json_array_foreach (json_at(r->release.specification, "container.volumes"), i, v) {
         const char *source = json_str(v, "source");
         if (source[0] == '/' && stat(source, &st) < 0 && errno == ENOENT)
-            return error_set(e, ERR_CONFLICT, "The bind source %.300s does not exist on the node. Create it, or name a volume.", source);
+            return error_set(e, ERR_CONFLICT,
+                             "The bind source %.300s does not exist on the node. Create it, or name a volume.", source);
     }
     return 0;
 }
@@ -87,7 +89,7 @@ static bool wants_host_port(const json_t *spec, int64_t port, const char *protoc
 {
     size_t i;
     json_t *p;
-    json_array_foreach(json_at(spec, "container.ports"), i, p) {
+    json_array_foreach (json_at(spec, "container.ports"), i, p) {
         const char *its = json_str(p, "protocol");
         if (json_int(p, "host", 0) == port && str_eq(its ? its : "tcp", protocol))
             return true;
@@ -105,12 +107,14 @@ static int check_ports(struct run *r, struct error *e)
     for (size_t i = 0; res == 0 && i < n; i++)
         for (size_t k = 0; res == 0 && k < list[i].port_count; k++) {
             const struct engine_port *p = &list[i].ports[k];
-            if (!p->host || !wants_host_port(r->release.specification, p->host, p->protocol) || str_eq(new_container(r), list[i].id))
+            if (!p->host || !wants_host_port(r->release.specification, p->host, p->protocol) ||
+                str_eq(new_container(r), list[i].id))
                 continue;
             if (str_eq(old_container(r), list[i].id))
                 (void)json_put(r->facts, "stopOldFirst", json_true());
             else
-                res = error_set(e, ERR_CONFLICT, "Host port %u is taken by container %s.", (unsigned)p->host, list[i].name);
+                res = error_set(e, ERR_CONFLICT, "Host port %u is taken by container %s.", (unsigned)p->host,
+                                list[i].name);
         }
     engine_containers_free(list, n);
     return res;
@@ -126,7 +130,9 @@ static int preflight(struct run *r, struct error *e)
         res = check_ports(r, e);
     if (res == 0)
         record_log(&r->record, "engine %s %s%s", info.kind, info.version,
-                   json_flag(r->facts, "stopOldFirst", false) ? "; a fixed host port: the old container stops before the new one starts" : "");
+                   json_flag(r->facts, "stopOldFirst", false)
+                       ? "; a fixed host port: the old container stops before the new one starts"
+                       : "");
     return res;
 }
 
@@ -140,12 +146,14 @@ static int on_progress(void *ctx, const struct engine_progress *p)
     if (late(r))
         return -1;
     double share = p->bytes_total > 0 ? (double)p->bytes_done / (double)p->bytes_total
-                                      : p->layers_total ? (double)p->layers_done / p->layers_total : 0;
+                   : p->layers_total  ? (double)p->layers_done / p->layers_total
+                                      : 0;
     double from = step_progress(STEP_PULL), to = step_progress(STEP_CREATE);
     char text[200];
-    (void)snprintf(text, sizeof text, "pulling: %u of %u layers, %.1f of %.1f MB", p->layers_done, p->layers_total, (double)p->bytes_done / 1e6,
-                   (double)p->bytes_total / 1e6);
-    (void)json_put(r->record.document, "status.progress", json_real((double)(int64_t)((from + (to - from) * (share < 1 ? share : 1)) * 10) / 10));
+    (void)snprintf(text, sizeof text, "pulling: %u of %u layers, %.1f of %.1f MB", p->layers_done, p->layers_total,
+                   (double)p->bytes_done / 1e6, (double)p->bytes_total / 1e6);
+    (void)json_put(r->record.document, "status.progress",
+                   json_real((double)(int64_t)((from + (to - from) * (share < 1 ? share : 1)) * 10) / 10));
     (void)json_put(r->record.document, "status.message", json_string(text));
     record_publish(r->deployments, &r->record);
     return 0;
@@ -175,8 +183,8 @@ static int pull(struct run *r, struct error *e)
     }
     if (!local && r->engine->ops->image(r->engine, reference, &image, e) < 0) {
         if (res < 0) {
-            (void)error_set(e, pulling.code ? pulling.code : ERR_UPSTREAM_TIMEOUT, "The image %s cannot be pulled: %s", reference,
-                            pulling.message[0] ? pulling.message : "it took too long.");
+            (void)error_set(e, pulling.code ? pulling.code : ERR_UPSTREAM_TIMEOUT, "The image %s cannot be pulled: %s",
+                            reference, pulling.message[0] ? pulling.message : "it took too long.");
         }
         error_done(&pulling);
         return -ERR_UPSTREAM;
@@ -209,7 +217,7 @@ static const char **argv_of(const json_t *list, const char **storage, size_t max
     json_t *word;
     if (!json_is_array(list))
         return NULL;
-    json_array_foreach(list, i, word)
+    json_array_foreach (list, i, word)
         if (i < max - 1)
             storage[i] = json_string_value(word);
     storage[json_array_size(list) < max - 1 ? json_array_size(list) : max - 1] = NULL;
@@ -222,11 +230,12 @@ static size_t ports_of(const json_t *spec, struct engine_port *ret, size_t max)
     json_t *p;
     int64_t internal = json_int(spec, "networking.internalPort", 0);
     bool has_internal = false;
-    json_array_foreach(json_at(spec, "container.ports"), i, p) {
+    json_array_foreach (json_at(spec, "container.ports"), i, p) {
         if (n + 1 >= max)
             break;
         const char *protocol = json_str(p, "protocol");
-        ret[n] = (struct engine_port){ .container = (uint16_t)json_int(p, "container", 0), .host = (uint16_t)json_int(p, "host", 0) };
+        ret[n] = (struct engine_port){ .container = (uint16_t)json_int(p, "container", 0),
+                                       .host = (uint16_t)json_int(p, "host", 0) };
         str_copy(ret[n].protocol, sizeof ret[n].protocol, protocol ? protocol : "tcp");
         has_internal = has_internal || (ret[n].container == internal && str_eq(ret[n].protocol, "tcp"));
         n++;
@@ -243,13 +252,15 @@ static size_t mounts_of(const json_t *spec, struct engine_mount *ret, size_t max
 {
     size_t i, n = 0;
     json_t *v;
-    json_array_foreach(json_at(spec, "container.volumes"), i, v) {
+    json_array_foreach (json_at(spec, "container.volumes"), i, v) {
         if (n == max)
             break;
         const char *source = json_str(v, "source");
         /* The engine's struct owns its texts elsewhere; here they are borrowed for the one call. */
-        ret[n++] = (struct engine_mount){ .kind = (char *)(uintptr_t)(source[0] == '/' ? "bind" : "volume"), .source = (char *)(uintptr_t)source,
-                                          .target = (char *)(uintptr_t)json_str(v, "target"), .readonly = json_flag(v, "readonly", false) };
+        ret[n++] = (struct engine_mount){ .kind = (char *)(uintptr_t)(source[0] == '/' ? "bind" : "volume"),
+                                          .source = (char *)(uintptr_t)source,
+                                          .target = (char *)(uintptr_t)json_str(v, "target"),
+                                          .readonly = json_flag(v, "readonly", false) };
     }
     return n;
 }
@@ -279,7 +290,8 @@ static void fill_spec(const struct run *r, struct spec_memory *m, struct engine_
         .memory_limit = (int64_t)json_num(spec, "container.resources.memory", 0) << 20,
         .restart_policy = "unless-stopped",
         .stop_grace_s = STOP_GRACE_S,
-        .health_command = json_str(check, "path") ? NULL : argv_of(json_at(check, "command"), m->health, ARRAY_LEN(m->health)),
+        .health_command =
+            json_str(check, "path") ? NULL : argv_of(json_at(check, "command"), m->health, ARRAY_LEN(m->health)),
         .health_interval_ms = json_int(check, "interval", 10) * 1000,
         .health_timeout_ms = json_int(check, "timeout", 5) * 1000,
         .health_start_ms = json_int(check, "startPeriod", 30) * 1000,
@@ -373,8 +385,11 @@ static int died(struct run *r, const struct engine_container *c, struct error *e
     char *line = str_trim(said.text), *last = strrchr(line, '\n');
     line = last ? last + 1 : line;
     if (c->oom_killed)
-        return error_set(e, ERR_CONFLICT, "The new container was killed: it needs more memory than its limit of %lld MB.", (long long)(c->memory_limit >> 20));
-    return error_set(e, ERR_CONFLICT, "The new container ended with status %d right after its start%s%s", c->exit_code, *line ? "; it said: " : ".", line);
+        return error_set(e, ERR_CONFLICT,
+                         "The new container was killed: it needs more memory than its limit of %lld MB.",
+                         (long long)(c->memory_limit >> 20));
+    return error_set(e, ERR_CONFLICT, "The new container ended with status %d right after its start%s%s", c->exit_code,
+                     *line ? "; it said: " : ".", line);
 }
 
 /* The service's document as it would be with this container. */
@@ -392,7 +407,8 @@ static json_t *document_with(const struct run *r, const struct engine_container 
 static int64_t check_time_ms(const struct run *r)
 {
     const json_t *check = json_at(r->release.specification, "networking.healthCheck");
-    return 1000 * (json_int(check, "startPeriod", 30) + json_int(check, "retries", 3) * (json_int(check, "interval", 10) + json_int(check, "timeout", 5)));
+    return 1000 * (json_int(check, "startPeriod", 30) +
+                   json_int(check, "retries", 3) * (json_int(check, "interval", 10) + json_int(check, "timeout", 5)));
 }
 
 /* One look: 1 good, 0 not yet (why in reason), negative: it will never be. */
@@ -426,7 +442,8 @@ static int check(struct run *r, struct error *e)
             return res;
         good = res ? good + 1 : 0;
         if (!good && clock_mono_ms() > until)
-            return error_set(e, ERR_TIMEOUT, "The new container did not become healthy within %lld s: %.380s.", (long long)check_time_ms(r) / 1000, reason);
+            return error_set(e, ERR_TIMEOUT, "The new container did not become healthy within %lld s: %.380s.",
+                             (long long)check_time_ms(r) / 1000, reason);
         if (good < GOOD_CHECKS_WANTED)
             pause_ms(good ? CHECK_PAUSE_MS / 2 : CHECK_PAUSE_MS);
     }
@@ -523,9 +540,12 @@ static int retire(struct run *r, struct error *e)
 }
 
 int (*const step_run[STEP_COUNT])(struct run *r, struct error *e) = {
-    [STEP_VALIDATE] = validate, [STEP_RESOLVE] = resolve, [STEP_PREFLIGHT] = preflight, [STEP_PULL] = pull,
-    [STEP_CREATE] = create,     [STEP_START] = start,     [STEP_CHECK] = check,         [STEP_REGISTER] = register_service,
-    [STEP_SWITCH] = switch_over, [STEP_VERIFY] = verify,  [STEP_RETIRE] = retire,
+    [STEP_VALIDATE] = validate,   [STEP_RESOLVE] = resolve,
+    [STEP_PREFLIGHT] = preflight, [STEP_PULL] = pull,
+    [STEP_CREATE] = create,       [STEP_START] = start,
+    [STEP_CHECK] = check,         [STEP_REGISTER] = register_service,
+    [STEP_SWITCH] = switch_over,  [STEP_VERIFY] = verify,
+    [STEP_RETIRE] = retire,
 };
 
 /* ---- compensation ---- */
@@ -533,7 +553,8 @@ int (*const step_run[STEP_COUNT])(struct run *r, struct error *e) = {
 static int restore_document(json_t *d, void *ctx)
 {
     const struct run *r = ctx;
-    const char *keep[] = { "container", "networking", "monitoring", "labels", "environment", "type", "managed", "metadata" };
+    const char *keep[] = { "container",   "networking", "monitoring", "labels",
+                           "environment", "type",       "managed",    "metadata" };
     const json_t *before = json_at(r->facts, "before");
     for (size_t i = 0; i < ARRAY_LEN(keep); i++)
         if (json_object_get(before, keep[i]))

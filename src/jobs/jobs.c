@@ -85,9 +85,12 @@ struct taken {
 static int find_due(struct store_conn *c, int64_t now, struct taken *ret, struct error *e)
 {
     _cleanup_rows_ struct store_rows *rows = NULL;
-    int r = store_query(c, e, &rows, "SELECT id, kind, arguments, attempt, deadline_at FROM jobs "
-                                     "WHERE (state = 'waiting' AND next_run_at <= $1) OR (state = 'running' AND lease_expires_at < $2) "
-                                     "ORDER BY next_run_at LIMIT 1", "ii", now, now);
+    int r =
+        store_query(c, e, &rows,
+                    "SELECT id, kind, arguments, attempt, deadline_at FROM jobs "
+                    "WHERE (state = 'waiting' AND next_run_at <= $1) OR (state = 'running' AND lease_expires_at < $2) "
+                    "ORDER BY next_run_at LIMIT 1",
+                    "ii", now, now);
     if (r < 0 || (r = rows_next(rows, e)) <= 0)
         return r;
     str_copy(ret->job.id, sizeof ret->job.id, rows_text(rows, 0));
@@ -119,8 +122,10 @@ static int take(struct jobs *j, struct taken *ret, struct error *e)
         r = find_due(c, now, ret, e);
     if (r != 1)
         return r;
-    r = store_exec(c, e, "UPDATE jobs SET state = 'running', lease_owner = $1, lease_expires_at = $2, attempt = attempt + 1, "
-                         "updated_at = $3 WHERE id = $4", "tiit", j->owner, now + LEASE_MS, now, ret->job.id);
+    r = store_exec(c, e,
+                   "UPDATE jobs SET state = 'running', lease_owner = $1, lease_expires_at = $2, attempt = attempt + 1, "
+                   "updated_at = $3 WHERE id = $4",
+                   "tiit", j->owner, now + LEASE_MS, now, ret->job.id);
     if (r == 0)
         r = store_commit(c, e);
     if (r < 0) {
@@ -130,13 +135,17 @@ static int take(struct jobs *j, struct taken *ret, struct error *e)
     return r == 0 ? 1 : r;
 }
 
-static int finish(struct jobs *j, const char *id, const char *state, int64_t next_run, const char *reason, struct error *e)
+static int finish(struct jobs *j, const char *id, const char *state, int64_t next_run, const char *reason,
+                  struct error *e)
 {
     _cleanup_conn_ struct store_conn *c = NULL;
     int r = store_acquire(j->store, STORE_WRITE, &c, e);
     if (r == 0)
-        r = store_exec(c, e, "UPDATE jobs SET state = $1, next_run_at = $2, reason = $3, lease_owner = NULL, lease_expires_at = NULL, "
-                             "updated_at = $4 WHERE id = $5 AND lease_owner = $6", "tititt", state, next_run, reason, clock_now_ms(), id, j->owner);
+        r = store_exec(
+            c, e,
+            "UPDATE jobs SET state = $1, next_run_at = $2, reason = $3, lease_owner = NULL, lease_expires_at = NULL, "
+            "updated_at = $4 WHERE id = $5 AND lease_owner = $6",
+            "tititt", state, next_run, reason, clock_now_ms(), id, j->owner);
     return r == 0 ? store_commit(c, e) : r;
 }
 
@@ -263,7 +272,8 @@ static int renew(struct jobs *j, struct error *e)
     _cleanup_conn_ struct store_conn *c = NULL;
     int r = store_acquire(j->store, STORE_WRITE, &c, e);
     for (size_t i = 0; r == 0 && i < n; i++) {
-        r = store_exec(c, e, "UPDATE jobs SET lease_expires_at = $1 WHERE id = $2 AND lease_owner = $3", "itt", clock_now_ms() + LEASE_MS, ids[i], j->owner);
+        r = store_exec(c, e, "UPDATE jobs SET lease_expires_at = $1 WHERE id = $2 AND lease_owner = $3", "itt",
+                       clock_now_ms() + LEASE_MS, ids[i], j->owner);
         lost[i] = r == 0 && store_changed(c) == 0;
     }
     if (r == 0)
@@ -280,7 +290,8 @@ static int forget_ended(struct jobs *j, struct error *e)
     _cleanup_conn_ struct store_conn *c = NULL;
     int r = store_acquire(j->store, STORE_WRITE, &c, e);
     if (r == 0)
-        r = store_exec(c, e, "DELETE FROM jobs WHERE state IN ('done', 'failed') AND updated_at < $1", "i", clock_now_ms() - KEPT_MS);
+        r = store_exec(c, e, "DELETE FROM jobs WHERE state IN ('done', 'failed') AND updated_at < $1", "i",
+                       clock_now_ms() - KEPT_MS);
     return r == 0 ? store_commit(c, e) : r;
 }
 
@@ -314,7 +325,10 @@ static int free_leases(struct jobs *j, struct error *e)
     _cleanup_conn_ struct store_conn *c = NULL;
     int r = store_acquire(j->store, STORE_WRITE, &c, e);
     if (r == 0)
-        r = store_exec(c, e, "UPDATE jobs SET state = 'waiting', lease_owner = NULL, lease_expires_at = NULL WHERE state = 'running'", "");
+        r = store_exec(
+            c, e,
+            "UPDATE jobs SET state = 'waiting', lease_owner = NULL, lease_expires_at = NULL WHERE state = 'running'",
+            "");
     return r == 0 ? store_commit(c, e) : r;
 }
 
@@ -396,8 +410,11 @@ int jobs_add(struct jobs *j, const char *kind, json_t *arguments, int64_t deadli
     _cleanup_conn_ struct store_conn *c = NULL;
     int r = store_acquire(j->store, STORE_WRITE, &c, e);
     if (r == 0)
-        r = store_exec(c, e, "INSERT INTO jobs (id, kind, arguments, state, next_run_at, deadline_at, created_at, updated_at) "
-                             "VALUES ($1, $2, $3, 'waiting', $4, $5, $6, $7)", "ttjiiii", id_new(id), kind, arguments, now, deadline_ms, now, now);
+        r = store_exec(
+            c, e,
+            "INSERT INTO jobs (id, kind, arguments, state, next_run_at, deadline_at, created_at, updated_at) "
+            "VALUES ($1, $2, $3, 'waiting', $4, $5, $6, $7)",
+            "ttjiiii", id_new(id), kind, arguments, now, deadline_ms, now, now);
     if (r == 0)
         r = store_commit(c, e);
     if (r < 0)

@@ -33,6 +33,7 @@ int jobs_register(struct jobs *j, const struct job_kind *kind, struct error *e);
 int jobs_start(struct jobs *j, struct error *e);
 void jobs_close(struct jobs *j); /* tells running jobs to stop, waits for them */
 /* ERR_* of the store; the kind is looked up when the job is run. Wakes a worker. */
-int jobs_add(struct jobs *j, const char *kind, json_t *arguments, int64_t deadline_ms, char ret_id[37], struct error *e);
+int jobs_add(struct jobs *j, const char *kind, json_t *arguments, int64_t deadline_ms, char ret_id[37],
+             struct error *e);
 
 #endif

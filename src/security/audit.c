@@ -24,7 +24,8 @@ static int hash_entry(const struct audit_entry *x, char ret[65])
     jw_string(&w, x->previous);
     jw_int(&w, x->seq);
     jw_int(&w, x->at);
-    const char *fields[] = { x->actor, x->address, x->request_id, x->operation, x->entity_type, x->entity_id, x->outcome, x->before, x->after };
+    const char *fields[] = { x->actor,     x->address, x->request_id, x->operation, x->entity_type,
+                             x->entity_id, x->outcome, x->before,     x->after };
     for (size_t i = 0; i < ARRAY_LEN(fields); i++)
         jw_string(&w, fields[i]);
     jw_end(&w);
@@ -63,10 +64,12 @@ static int append(struct security *s, struct audit_entry *x, struct error *e)
     x->previous = previous;
     if (hash_entry(x, hash) < 0)
         return error_set(e, ERR_INTERNAL, "The audit entry is too large.");
-    r = store_exec(c, e, "INSERT INTO audit_log (seq, at, actor, address, request_id, operation, entity_type, entity_id, outcome, "
-                         "before_state, after_state, previous_hash, hash) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
-                   "iittttttttttt", x->seq, x->at, x->actor, x->address, x->request_id, x->operation, x->entity_type, x->entity_id,
-                   x->outcome, x->before, x->after, previous, hash);
+    r = store_exec(
+        c, e,
+        "INSERT INTO audit_log (seq, at, actor, address, request_id, operation, entity_type, entity_id, outcome, "
+        "before_state, after_state, previous_hash, hash) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
+        "iittttttttttt", x->seq, x->at, x->actor, x->address, x->request_id, x->operation, x->entity_type, x->entity_id,
+        x->outcome, x->before, x->after, previous, hash);
     return r == 0 ? store_commit(c, e) : r;
 }
 
@@ -110,7 +113,9 @@ void audit_write(struct security *s, struct request *rq, const struct actor *act
         .operation = request_operation(rq),
         .entity_type = info->entity_type,
         .entity_id = info->entity_id,
-        .outcome = status < 400 ? "success" : status == 401 || status == 403 ? "denied" : "failed",
+        .outcome = status < 400                     ? "success"
+                   : status == 401 || status == 403 ? "denied"
+                                                    : "failed",
         .before = before,
         .after = after,
     };
@@ -124,10 +129,19 @@ void audit_write(struct security *s, struct request *rq, const struct actor *act
 void audit_entry_read(struct store_rows *r, struct audit_entry *x)
 {
     *x = (struct audit_entry){
-        .seq = rows_int(r, 0), .at = rows_int(r, 1), .actor = rows_text(r, 2), .address = rows_text(r, 3),
-        .request_id = rows_text(r, 4), .operation = rows_text(r, 5), .entity_type = rows_text(r, 6),
-        .entity_id = rows_text(r, 7), .outcome = rows_text(r, 8), .before = rows_text(r, 9), .after = rows_text(r, 10),
-        .previous = rows_text(r, 11), .hash = rows_text(r, 12),
+        .seq = rows_int(r, 0),
+        .at = rows_int(r, 1),
+        .actor = rows_text(r, 2),
+        .address = rows_text(r, 3),
+        .request_id = rows_text(r, 4),
+        .operation = rows_text(r, 5),
+        .entity_type = rows_text(r, 6),
+        .entity_id = rows_text(r, 7),
+        .outcome = rows_text(r, 8),
+        .before = rows_text(r, 9),
+        .after = rows_text(r, 10),
+        .previous = rows_text(r, 11),
+        .hash = rows_text(r, 12),
     };
 }
 
@@ -172,4 +186,3 @@ int audit_verify(struct store *s, struct audit_report *ret, struct error *e)
     *ret = report;
     return 0;
 }
-

@@ -60,8 +60,11 @@ static int read_filter(const struct request *rq, struct audit_filter *f, struct 
 {
     char storage[128];
     const char *fields[1] = { NULL };
-    *f = (struct audit_filter){ .actor = request_str(rq, "actor"), .operation = request_str(rq, "operation"),
-                                .entity = request_str(rq, "entity"), .to = INT64_MAX, .below = INT64_MAX };
+    *f = (struct audit_filter){ .actor = request_str(rq, "actor"),
+                                .operation = request_str(rq, "operation"),
+                                .entity = request_str(rq, "entity"),
+                                .to = INT64_MAX,
+                                .below = INT64_MAX };
     int r = read_time(rq, "from", &f->from, e);
     if (r == 0)
         r = read_time(rq, "to", &f->to, e);
@@ -81,7 +84,8 @@ static bool actor_matches(const char *json, const char *wanted)
 }
 
 /* Writes up to `limit` entries; `ret_last` is the last one's seq when there are more, else 0. */
-static int write_entries(struct jw *w, struct store_rows *rows, const struct audit_filter *f, int64_t limit, int64_t *ret_last, struct error *e)
+static int write_entries(struct jw *w, struct store_rows *rows, const struct audit_filter *f, int64_t limit,
+                         int64_t *ret_last, struct error *e)
 {
     int r;
     int64_t sent = 0, last = 0;
@@ -111,8 +115,9 @@ int security_list_audit(void *room, struct request *rq, struct reply *rp, struct
     if (r == 0)
         r = store_acquire(s->store, STORE_READ, &c, e);
     if (r == 0)
-        r = store_query(c, e, &rows, "SELECT " AUDIT_COLUMNS " FROM audit_log WHERE seq < $1 AND at >= $2 AND at < $3 "
-                                     "AND ($4 = '' OR operation = $4) AND ($5 = '' OR entity_id = $5) ORDER BY seq DESC",
+        r = store_query(c, e, &rows,
+                        "SELECT " AUDIT_COLUMNS " FROM audit_log WHERE seq < $1 AND at >= $2 AND at < $3 "
+                        "AND ($4 = '' OR operation = $4) AND ($5 = '' OR entity_id = $5) ORDER BY seq DESC",
                         "iiitt", f.below, f.from, f.to, f.operation ? f.operation : "", f.entity ? f.entity : "");
     if (r < 0)
         return r;

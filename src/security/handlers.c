@@ -46,8 +46,9 @@ static int take_login_token(struct security *s, const char *token, struct key *r
     (void)pthread_rwlock_unlock(&s->lock);
     if (good && keys_owner(s, ret))
         return 0;
-    return error_set(e, ERR_UNAUTHENTICATED, "The login link was used or is too old. Log in with an API key "
-                                             "(the owner's is in the data directory's owner.key).");
+    return error_set(e, ERR_UNAUTHENTICATED,
+                     "The login link was used or is too old. Log in with an API key "
+                     "(the owner's is in the data directory's owner.key).");
 }
 
 static int create_session(void *room, struct request *rq, struct reply *rp, struct error *e)
@@ -112,7 +113,8 @@ static int create_token(void *room, struct request *rq, struct reply *rp, struct
     if (wanted && role_parse(wanted, &role) < 0)
         return error_set(e, ERR_VALIDATION, "There is no role \"%s\".", wanted);
     if (role > who->role)
-        return error_set(e, ERR_FORBIDDEN, "A token cannot have a higher role (%s) than you (%s).", role_name(role), role_name(who->role));
+        return error_set(e, ERR_FORBIDDEN, "A token cannot have a higher role (%s) than you (%s).", role_name(role),
+                         role_name(who->role));
     if (str_eq(who->kind, "token"))
         return error_set(e, ERR_FORBIDDEN, "A token cannot make tokens. Use an API key or a session.");
     int r = tokens_issue(room, who, role, ttl, token, sizeof token, &expires, e);
@@ -185,8 +187,8 @@ static void tell(struct security *s, const char *type, const struct key *k)
 
 static json_t *key_document(const struct key *k)
 {
-    return json_pack("{s:s, s:s, s:s, s:b}", "name", k->name, "prefix", k->prefix, "role", role_name(k->role), "revoked",
-                     k->revoked_ms != 0);
+    return json_pack("{s:s, s:s, s:s, s:b}", "name", k->name, "prefix", k->prefix, "role", role_name(k->role),
+                     "revoked", k->revoked_ms != 0);
 }
 
 static int list_keys(void *room, struct request *rq, struct reply *rp, struct error *e)
@@ -233,7 +235,8 @@ static int create_key(void *room, struct request *rq, struct reply *rp, struct e
     _cleanup_secret_ struct secret *secret = NULL;
     if (role_parse(json_str(body, "role"), &role) < 0)
         return error_set(e, ERR_VALIDATION, "There is no such role.");
-    if (json_str(body, "expiresAt") && (time_parse(json_str(body, "expiresAt"), &expires) < 0 || expires <= clock_now_ms())) {
+    if (json_str(body, "expiresAt") &&
+        (time_parse(json_str(body, "expiresAt"), &expires) < 0 || expires <= clock_now_ms())) {
         (void)error_set(e, ERR_VALIDATION, "The key would be expired from the start.");
         error_detail(e, "/expiresAt", "must be in the future");
         return -ERR_VALIDATION;

@@ -38,7 +38,8 @@ static void hash_request(struct request *rq, char ret[65])
     hex_encode(hash, sizeof hash, ret);
 }
 
-static int replay(struct security *s, const char *key, int status, const void *sealed, size_t len, struct reply *rp, struct error *e)
+static int replay(struct security *s, const char *key, int status, const void *sealed, size_t len, struct reply *rp,
+                  struct error *e)
 {
     _cleanup_secret_ struct secret *body = NULL;
     int r = vault_unseal(s->vault, key, sealed, len, &body, e);
@@ -57,10 +58,12 @@ static int replay(struct security *s, const char *key, int status, const void *s
     return 1;
 }
 
-static int look_up(struct security *s, struct store_conn *c, const char *key, const char *request, struct reply *rp, struct error *e)
+static int look_up(struct security *s, struct store_conn *c, const char *key, const char *request, struct reply *rp,
+                   struct error *e)
 {
     _cleanup_rows_ struct store_rows *rows = NULL;
-    int r = store_query(c, e, &rows, "SELECT request_hash, status, body_sealed FROM idempotency_keys WHERE key_hash = $1", "t", key);
+    int r = store_query(c, e, &rows,
+                        "SELECT request_hash, status, body_sealed FROM idempotency_keys WHERE key_hash = $1", "t", key);
     if (r < 0 || (r = rows_next(rows, e)) <= 0)
         return r;
     if (!str_eq(rows_text(rows, 0), request))
@@ -84,8 +87,8 @@ int idempotency_claim(void *ctx, struct request *rq, const struct actor *actor, 
         r = look_up(s, c, key, request, rp, e);
     if (r != 0)
         return r;
-    r = store_exec(c, e, "INSERT INTO idempotency_keys (key_hash, request_hash, created_at) VALUES ($1, $2, $3)", "tti", key, request,
-                   clock_now_ms());
+    r = store_exec(c, e, "INSERT INTO idempotency_keys (key_hash, request_hash, created_at) VALUES ($1, $2, $3)", "tti",
+                   key, request, clock_now_ms());
     return r == 0 ? store_commit(c, e) : r;
 }
 
@@ -98,8 +101,8 @@ static int keep(struct security *s, const char *key, int status, struct blob *bo
     if (r == 0)
         r = store_acquire(s->store, STORE_WRITE, &c, e);
     if (r == 0)
-        r = store_exec(c, e, "UPDATE idempotency_keys SET status = $1, body_sealed = $2 WHERE key_hash = $3", "ibt", (int64_t)status,
-                       sealed, len, key);
+        r = store_exec(c, e, "UPDATE idempotency_keys SET status = $1, body_sealed = $2 WHERE key_hash = $3", "ibt",
+                       (int64_t)status, sealed, len, key);
     return r == 0 ? store_commit(c, e) : r;
 }
 
@@ -127,6 +130,7 @@ int idempotency_forget_claims(struct security *s, struct error *e)
     _cleanup_conn_ struct store_conn *c = NULL;
     int r = store_acquire(s->store, STORE_WRITE, &c, e);
     if (r == 0)
-        r = store_exec(c, e, "DELETE FROM idempotency_keys WHERE status IS NULL OR created_at < $1", "i", clock_now_ms() - IDEMPOTENCY_KEPT_MS);
+        r = store_exec(c, e, "DELETE FROM idempotency_keys WHERE status IS NULL OR created_at < $1", "i",
+                       clock_now_ms() - IDEMPOTENCY_KEPT_MS);
     return r == 0 ? store_commit(c, e) : r;
 }

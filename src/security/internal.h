@@ -59,7 +59,8 @@ int keys_make(struct security *s, const char *name, enum role role, int64_t expi
 /* Fills a copy of the key that `secret` opens; negative ERR_UNAUTHENTICATED, the same sentence whatever is wrong,
  * or ERR_RATE_LIMITED after too many failures with this key's prefix. */
 int keys_check(struct security *s, const char *secret, struct key *ret, struct error *e);
-bool keys_check_at_once(struct security *s, const char *secret, struct key *ret); /* false: not good, or its use must be written first */
+bool keys_check_at_once(struct security *s, const char *secret,
+                        struct key *ret); /* false: not good, or its use must be written first */
 bool keys_usable(struct security *s, const char *key_id); /* not revoked, not expired */
 size_t keys_count(struct security *s);
 int keys_find(struct security *s, const char *id, struct key *ret, struct error *e);
@@ -71,7 +72,8 @@ bool keys_owner(struct security *s, struct key *ret);
 int keys_revoke(struct security *s, const char *id, struct error *e);
 /* sessions.c */
 int sessions_load(struct security *s, struct error *e);
-int sessions_open(struct security *s, const struct key *key, struct session *ret, struct secret **ret_token, struct error *e);
+int sessions_open(struct security *s, const struct key *key, struct session *ret, struct secret **ret_token,
+                  struct error *e);
 int sessions_check(struct security *s, const char *token, struct session *ret, struct error *e);
 bool sessions_alive(struct security *s, const char *session_id);
 int sessions_end(struct security *s, const char *session_id, struct error *e);

@@ -79,8 +79,10 @@ int keys_load(struct security *s, struct error *e)
     _cleanup_rows_ struct store_rows *rows = NULL;
     int r = store_acquire(s->store, STORE_READ, &c, e);
     if (r == 0)
-        r = store_query(c, e, &rows, "SELECT id, name, prefix, role, hash, created_by, created_at, expires_at, "
-                                     "last_used_at, revoked_at FROM api_keys", "");
+        r = store_query(c, e, &rows,
+                        "SELECT id, name, prefix, role, hash, created_by, created_at, expires_at, "
+                        "last_used_at, revoked_at FROM api_keys",
+                        "");
     while (r == 0 && (r = rows_next(rows, e)) == 1) {
         struct kept_key *k = key_from_row(rows);
         r = k ? remember(s, k, e) : error_set(e, ERR_INTERNAL, "An API key in the database cannot be read.");
@@ -111,8 +113,9 @@ static int insert(struct security *s, const struct key *k, struct error *e)
     _cleanup_conn_ struct store_conn *c = NULL;
     int r = store_acquire(s->store, STORE_WRITE, &c, e);
     if (r == 0)
-        r = store_exec(c, e, "INSERT INTO api_keys (id, name, prefix, hash, role, created_by, created_at, expires_at) "
-                             "VALUES ($1, $2, $3, $4, $5, $6, $7, NULLIF($8, 0))",
+        r = store_exec(c, e,
+                       "INSERT INTO api_keys (id, name, prefix, hash, role, created_by, created_at, expires_at) "
+                       "VALUES ($1, $2, $3, $4, $5, $6, $7, NULLIF($8, 0))",
                        "tttbttii", k->id, k->name, k->prefix, k->hash, sizeof k->hash, role_name(k->role),
                        k->created_by, k->created_ms, k->expires_ms);
     return r == 0 ? store_commit(c, e) : r;

@@ -66,8 +66,9 @@ int proxies_parse(const char *list, struct proxies **ret, struct error *e)
             continue;
         if (p->count == NETWORKS_MAX || !parse_network(item, &p->networks[p->count])) {
             free(p);
-            return error_set(e, ERR_VALIDATION, "trusted_proxies: \"%.60s\" is not an address or network (or there are over %d).",
-                             item, NETWORKS_MAX);
+            return error_set(e, ERR_VALIDATION,
+                             "trusted_proxies: \"%.60s\" is not an address or network (or there are over %d).", item,
+                             NETWORKS_MAX);
         }
         p->count++;
     }

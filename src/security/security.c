@@ -22,7 +22,8 @@ static int load_all(struct security *s, const struct security_options *o, struct
     s->anonymous = limiter_new(o->anonymous_per_minute, BUCKETS_MAX);
     s->known = limiter_new(o->known_per_minute, BUCKETS_MAX);
     s->failed_keys = limiter_new(FAILED_PER_MINUTE, BUCKETS_MAX);
-    if (!s->keys_by_prefix || !s->keys_by_id || !s->sessions || !s->sessions_by_id || !s->anonymous || !s->known || !s->failed_keys)
+    if (!s->keys_by_prefix || !s->keys_by_id || !s->sessions || !s->sessions_by_id || !s->anonymous || !s->known ||
+        !s->failed_keys)
         return error_set(e, ERR_INTERNAL, "No memory.");
     int r = proxies_parse(o->trusted_proxies, &s->proxies, e);
     if (r == 0)
@@ -79,7 +80,8 @@ int security_refuse(struct error *e)
     return error_set(e, ERR_UNAUTHENTICATED, "These credentials are not valid (any more).");
 }
 
-static void set_actor(struct actor *a, const char *kind, const char *id, const char *name, enum role role, int64_t expires_ms)
+static void set_actor(struct actor *a, const char *kind, const char *id, const char *name, enum role role,
+                      int64_t expires_ms)
 {
     *a = (struct actor){ .role = role, .expires_ms = expires_ms };
     str_copy(a->kind, sizeof a->kind, kind);
@@ -103,7 +105,8 @@ static int by_cookie(struct security *s, struct request *rq, const char *token, 
     if (r < 0)
         return r;
     const char *csrf = request_header(rq, "X-CSRF-Token");
-    if (request_is_write(rq) && (!csrf || strlen(csrf) != strlen(x.csrf) || sodium_memcmp(csrf, x.csrf, strlen(x.csrf)) != 0))
+    if (request_is_write(rq) &&
+        (!csrf || strlen(csrf) != strlen(x.csrf) || sodium_memcmp(csrf, x.csrf, strlen(x.csrf)) != 0))
         return error_set(e, ERR_CSRF, "A session's writing request needs its csrfToken in X-CSRF-Token.");
     set_actor(ret, "session", x.id, x.name, x.role, x.expires_ms);
     str_copy(ret->csrf, sizeof ret->csrf, x.csrf);
@@ -261,7 +264,9 @@ bool security_ever_logged_in(struct security *s)
     _cleanup_conn_ struct store_conn *c = NULL;
     _cleanup_rows_ struct store_rows *rows = NULL;
     return store_acquire(s->store, STORE_READ, &c, NULL) == 0 &&
-           store_query(c, NULL, &rows, "SELECT 1 FROM audit_log WHERE operation = 'createSession' AND outcome = 'success' LIMIT 1", "") == 0 &&
+           store_query(c, NULL, &rows,
+                       "SELECT 1 FROM audit_log WHERE operation = 'createSession' AND outcome = 'success' LIMIT 1",
+                       "") == 0 &&
            rows_next(rows, NULL) == 1;
 }
 

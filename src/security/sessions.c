@@ -6,7 +6,8 @@
 #define TOKEN_LEN 43
 #define SESSIONS_MAX 10000
 
-static void hash_token(struct security *s, const char *token, uint8_t hash[VAULT_HASH_LEN], char hex[2 * VAULT_HASH_LEN + 1])
+static void hash_token(struct security *s, const char *token, uint8_t hash[VAULT_HASH_LEN],
+                       char hex[2 * VAULT_HASH_LEN + 1])
 {
     vault_hash(s->vault, "session", token, strlen(token), hash);
     hex_encode(hash, VAULT_HASH_LEN, hex);
@@ -18,7 +19,8 @@ static void hash_token(struct security *s, const char *token, uint8_t hash[VAULT
 static int remember(struct security *s, const struct session *x, struct error *e)
 {
     if (map_size(s->sessions) >= SESSIONS_MAX)
-        return error_set(e, ERR_UNAVAILABLE, "There are %d sessions already; log out elsewhere or wait for some to end.", SESSIONS_MAX);
+        return error_set(e, ERR_UNAVAILABLE,
+                         "There are %d sessions already; log out elsewhere or wait for some to end.", SESSIONS_MAX);
     struct session *copy = malloc(sizeof *copy);
     if (!copy || map_set(s->sessions, x->hash, copy) < 0) {
         free(copy);
@@ -85,11 +87,14 @@ int sessions_load(struct security *s, struct error *e)
     _cleanup_rows_ struct store_rows *rows = NULL;
     int r = store_acquire(s->store, STORE_READ, &c, e);
     if (r == 0)
-        r = store_query(c, e, &rows, "SELECT id, key_id, name, role, csrf, expires_at, token_hash FROM sessions WHERE expires_at > $1",
-                        "i", clock_now_ms());
+        r = store_query(
+            c, e, &rows,
+            "SELECT id, key_id, name, role, csrf, expires_at, token_hash FROM sessions WHERE expires_at > $1", "i",
+            clock_now_ms());
     while (r == 0 && (r = rows_next(rows, e)) == 1) {
         struct session x = { 0 };
-        r = session_from_row(rows, &x) < 0 ? error_set(e, ERR_INTERNAL, "A session in the database cannot be read.") : remember(s, &x, e);
+        r = session_from_row(rows, &x) < 0 ? error_set(e, ERR_INTERNAL, "A session in the database cannot be read.")
+                                           : remember(s, &x, e);
     }
     return r;
 }
@@ -101,8 +106,9 @@ static int insert(struct security *s, const struct session *x, const uint8_t has
     _cleanup_conn_ struct store_conn *c = NULL;
     int r = store_acquire(s->store, STORE_WRITE, &c, e);
     if (r == 0)
-        r = store_exec(c, e, "INSERT INTO sessions (id, token_hash, key_id, name, role, csrf, created_at, expires_at) "
-                             "VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+        r = store_exec(c, e,
+                       "INSERT INTO sessions (id, token_hash, key_id, name, role, csrf, created_at, expires_at) "
+                       "VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
                        "tbttttii", x->id, hash, (size_t)VAULT_HASH_LEN, x->key_id, x->name, role_name(x->role), x->csrf,
                        x->expires_ms - SESSION_MS, x->expires_ms);
     return r == 0 ? store_commit(c, e) : r;
@@ -124,7 +130,8 @@ static int keep(struct security *s, const struct session *x, const uint8_t hash[
     return r;
 }
 
-int sessions_open(struct security *s, const struct key *key, struct session *ret, struct secret **ret_token, struct error *e)
+int sessions_open(struct security *s, const struct key *key, struct session *ret, struct secret **ret_token,
+                  struct error *e)
 {
     uint8_t random[TOKEN_BYTES], hash[VAULT_HASH_LEN];
     char token[TOKEN_LEN + 1];

@@ -67,14 +67,16 @@ int tokens_load(struct security *s, struct error *e)
     return r < 0 || s->current_kid[0] ? r : tokens_rotate(s, kid, e);
 }
 
-static int store_new_key(struct security *s, const char *kid, const uint8_t *sealed, size_t len, int64_t now, struct error *e)
+static int store_new_key(struct security *s, const char *kid, const uint8_t *sealed, size_t len, int64_t now,
+                         struct error *e)
 {
     _cleanup_conn_ struct store_conn *c = NULL;
     int r = store_acquire(s->store, STORE_WRITE, &c, e);
     if (r == 0)
         r = store_exec(c, e, "UPDATE signing_keys SET retired_at = $1 WHERE retired_at IS NULL", "i", now);
     if (r == 0)
-        r = store_exec(c, e, "INSERT INTO signing_keys (kid, algorithm, key_sealed, created_at) VALUES ($1, 'HS256', $2, $3)",
+        r = store_exec(c, e,
+                       "INSERT INTO signing_keys (kid, algorithm, key_sealed, created_at) VALUES ($1, 'HS256', $2, $3)",
                        "tbi", kid, sealed, len, now);
     return r == 0 ? store_commit(c, e) : r;
 }
@@ -193,7 +195,8 @@ static bool signature_good(struct security *s, const json_t *header, const char 
     const json_t *name = json_at(header, "kid");
     const char *kid = json_string_value(name);
     /* The length, too: JSON text may go on behind a NUL. */
-    if (!str_eq(json_str(header, "alg"), "HS256") || !kid || json_string_length(name) != ID_LEN || json_at(header, "crit"))
+    if (!str_eq(json_str(header, "alg"), "HS256") || !kid || json_string_length(name) != ID_LEN ||
+        json_at(header, "crit"))
         return false;
     if (base64url_decode(dot + 1, strlen(dot + 1), given, sizeof given, &n) < 0 || n != sizeof mac)
         return false;
@@ -235,7 +238,8 @@ static bool claims_good(struct security *s, const json_t *claims, int64_t now, s
 int tokens_check(struct security *s, const char *token, struct actor *ret, struct error *e)
 {
     const char *first = strchr(token, '.'), *last = strrchr(token, '.');
-    if (strnlen(token, TOKEN_LIMIT) >= TOKEN_LIMIT || !first || first == last || memchr(first + 1, '.', (size_t)(last - first - 1)))
+    if (strnlen(token, TOKEN_LIMIT) >= TOKEN_LIMIT || !first || first == last ||
+        memchr(first + 1, '.', (size_t)(last - first - 1)))
         return security_refuse(e);
     int64_t now = clock_now_ms();
     _cleanup_json_ json_t *header = decode_part(token, (size_t)(first - token));

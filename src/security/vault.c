@@ -22,8 +22,9 @@ static int check_mode(const char *path, struct error *e)
     if (stat(path, &st) < 0)
         return error_errno(e, -errno, "%s", path);
     if (st.st_mode & 077)
-        return error_set(e, ERR_CONFLICT, "%s can be read by others (mode %03o): it protects every secret. Set it to 0600.",
-                         path, (unsigned)st.st_mode & 0777);
+        return error_set(e, ERR_CONFLICT,
+                         "%s can be read by others (mode %03o): it protects every secret. Set it to 0600.", path,
+                         (unsigned)st.st_mode & 0777);
     return 0;
 }
 
@@ -36,7 +37,8 @@ static int load(const char *path, struct secret **ret, struct error *e)
         return r == -ENOENT ? r : error_errno(e, r, "Cannot read %s", path);
     uint8_t key[KEY_LEN];
     if (hex_decode(str_trim(text), key, KEY_LEN) < 0)
-        r = error_set(e, ERR_CONFLICT, "%s is not a master key (64 hex digits). Put back the file from your backup.", path);
+        r = error_set(e, ERR_CONFLICT, "%s is not a master key (64 hex digits). Put back the file from your backup.",
+                      path);
     else
         r = (*ret = secret_new(key, KEY_LEN)) ? check_mode(path, e) : error_set(e, ERR_INTERNAL, "No memory.");
     secret_wipe(key, sizeof key);
@@ -88,8 +90,8 @@ void vault_close(struct vault *v)
     free(v);
 }
 
-int vault_seal(const struct vault *v, const char *context, const void *bytes, size_t len, uint8_t **ret, size_t *ret_len,
-               struct error *e)
+int vault_seal(const struct vault *v, const char *context, const void *bytes, size_t len, uint8_t **ret,
+               size_t *ret_len, struct error *e)
 {
     uint8_t *out = malloc(NONCE_LEN + len + TAG_LEN);
     unsigned long long sealed = 0;
@@ -118,8 +120,8 @@ int vault_unseal(const struct vault *v, const char *context, const void *sealed,
     if (crypto_aead_xchacha20poly1305_ietf_decrypt(plain, NULL, NULL, in + NONCE_LEN, len - NONCE_LEN,
                                                    (const uint8_t *)context, strlen(context), in,
                                                    (const uint8_t *)secret_reveal(v->master, NULL)) < 0)
-        r = error_set(e, ERR_INTERNAL, "A sealed value (%s) does not open: hub.secret is not the one it was sealed with.",
-                      context);
+        r = error_set(e, ERR_INTERNAL,
+                      "A sealed value (%s) does not open: hub.secret is not the one it was sealed with.", context);
     else if (!(*ret = secret_new(plain, plain_len)))
         r = error_set(e, ERR_INTERNAL, "No memory.");
     secret_wipe(plain, plain_len);

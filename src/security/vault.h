@@ -13,8 +13,8 @@ struct vault;
 int vault_open(const char *directory, struct vault **ret, struct error *e);
 void vault_close(struct vault *v);
 /* `ret` is malloc'ed; context e.g. "release:<id>". */
-int vault_seal(const struct vault *v, const char *context, const void *bytes, size_t len, uint8_t **ret, size_t *ret_len,
-               struct error *e);
+int vault_seal(const struct vault *v, const char *context, const void *bytes, size_t len, uint8_t **ret,
+               size_t *ret_len, struct error *e);
 /* ERR_INTERNAL when it was sealed by another key, for another context, or was changed. */
 int vault_unseal(const struct vault *v, const char *context, const void *sealed, size_t len, struct secret **ret,
                  struct error *e);

@@ -15,8 +15,8 @@ static void checksum(const char *sql, char ret[17])
     (void)snprintf(ret, 17, "%016llx", (unsigned long long)h);
 }
 
-static int one_value(const struct store_driver *d, struct driver_conn *c, const char *sql, const struct store_value *params,
-                     size_t n, char *ret, size_t size, struct error *e)
+static int one_value(const struct store_driver *d, struct driver_conn *c, const char *sql,
+                     const struct store_value *params, size_t n, char *ret, size_t size, struct error *e)
 {
     struct driver_stmt *s = NULL;
     int r = d->prepare(c, sql, &s, e);
@@ -39,9 +39,11 @@ static int one_value(const struct store_driver *d, struct driver_conn *c, const 
 static int current_version(const struct store_driver *d, struct driver_conn *c, int *ret, struct error *e)
 {
     char text[32] = "0";
-    int r = d->run(c, "CREATE TABLE IF NOT EXISTS schema_migrations ("
-                      "version INTEGER PRIMARY KEY, name TEXT NOT NULL, checksum TEXT NOT NULL, applied_at BIGINT NOT NULL)",
-                   e);
+    int r =
+        d->run(c,
+               "CREATE TABLE IF NOT EXISTS schema_migrations ("
+               "version INTEGER PRIMARY KEY, name TEXT NOT NULL, checksum TEXT NOT NULL, applied_at BIGINT NOT NULL)",
+               e);
     if (r == 0)
         r = one_value(d, c, "SELECT COALESCE(MAX(version), 0) FROM schema_migrations", NULL, 0, text, sizeof text, e);
     if (r < 0)
@@ -50,18 +52,22 @@ static int current_version(const struct store_driver *d, struct driver_conn *c, 
     return 0;
 }
 
-static int check_applied(const struct store_driver *d, struct driver_conn *c, const struct migration *m, struct error *e)
+static int check_applied(const struct store_driver *d, struct driver_conn *c, const struct migration *m,
+                         struct error *e)
 {
     char stored[32] = "", wanted[17];
     struct store_value v = { .type = VALUE_INT, .i = m->version };
-    int r = one_value(d, c, "SELECT checksum FROM schema_migrations WHERE version = $1", &v, 1, stored, sizeof stored, e);
+    int r =
+        one_value(d, c, "SELECT checksum FROM schema_migrations WHERE version = $1", &v, 1, stored, sizeof stored, e);
     if (r < 0)
         return r;
     checksum(m->sql, wanted);
     if (r == 1 && str_eq(stored, wanted))
         return 0;
-    return error_set(e, ERR_INTERNAL, "Migration %d (%s) was applied with another text than this program has: "
-                     "the database and the program do not belong together.", m->version, m->name);
+    return error_set(e, ERR_INTERNAL,
+                     "Migration %d (%s) was applied with another text than this program has: "
+                     "the database and the program do not belong together.",
+                     m->version, m->name);
 }
 
 static int record(const struct store_driver *d, struct driver_conn *c, const struct migration *m, struct error *e)
@@ -75,7 +81,8 @@ static int record(const struct store_driver *d, struct driver_conn *c, const str
         { .type = VALUE_TEXT, .bytes = sum, .len = strlen(sum) },
         { .type = VALUE_INT, .i = clock_now_ms() },
     };
-    int r = d->prepare(c, "INSERT INTO schema_migrations (version, name, checksum, applied_at) VALUES ($1, $2, $3, $4)", &s, e);
+    int r = d->prepare(c, "INSERT INTO schema_migrations (version, name, checksum, applied_at) VALUES ($1, $2, $3, $4)",
+                       &s, e);
     if (r < 0)
         return r;
     r = d->bind(s, v, ARRAY_LEN(v), e);
@@ -102,13 +109,15 @@ static int apply(const struct store_driver *d, struct driver_conn *c, const stru
     return r;
 }
 
-static int keep_copy(const struct store_driver *d, struct driver_conn *c, const struct store_options *o, int version, struct error *e)
+static int keep_copy(const struct store_driver *d, struct driver_conn *c, const struct store_options *o, int version,
+                     struct error *e)
 {
     _cleanup_free_ char *path = str_printf("%s.before-%d", o->path, version);
     return path ? d->copy_to(c, path, e) : error_set(e, ERR_INTERNAL, "No memory.");
 }
 
-int migrate_run(const struct store_driver *d, struct driver_conn *c, const struct store_options *o, int *ret_version, struct error *e)
+int migrate_run(const struct store_driver *d, struct driver_conn *c, const struct store_options *o, int *ret_version,
+                struct error *e)
 {
     int at = 0, newest = 0;
     int r = current_version(d, c, &at, e);
@@ -117,8 +126,10 @@ int migrate_run(const struct store_driver *d, struct driver_conn *c, const struc
     for (size_t i = 0; i < migration_count; i++)
         newest = migrations[i].version;
     if (at > newest)
-        return error_set(e, ERR_CONFLICT, "The database %s has schema %d, this hbcloud knows schemas up to %d: it was used by a "
-                         "newer version. Start that version, or put back the copy kept before the upgrade.", o->path, at, newest);
+        return error_set(e, ERR_CONFLICT,
+                         "The database %s has schema %d, this hbcloud knows schemas up to %d: it was used by a "
+                         "newer version. Start that version, or put back the copy kept before the upgrade.",
+                         o->path, at, newest);
     for (size_t i = 0; r == 0 && i < migration_count; i++) {
         const struct migration *m = &migrations[i];
         if (m->version <= at) {

@@ -225,8 +225,9 @@ static int sqlite_copy_to(struct driver_conn *c, const char *path, struct error 
     r = b ? sqlite3_backup_step(b, -1) : SQLITE_ERROR;
     if (b)
         (void)sqlite3_backup_finish(b);
-    int result = r == SQLITE_DONE ? 0 : error_set(e, ERR_INTERNAL, "Cannot keep a copy at %s: %s.", path,
-                                                  copy ? sqlite3_errmsg(copy) : "no memory");
+    int result = r == SQLITE_DONE ? 0
+                                  : error_set(e, ERR_INTERNAL, "Cannot keep a copy at %s: %s.", path,
+                                              copy ? sqlite3_errmsg(copy) : "no memory");
     (void)sqlite3_close(copy);
     if (result < 0)
         (void)unlink(path);

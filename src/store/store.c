@@ -186,8 +186,8 @@ int store_acquire(struct store *s, enum store_use use, struct store_conn **ret, 
 {
     struct store_conn *c = wait_for_conn(s, use);
     if (!c)
-        return error_set(e, ERR_UNAVAILABLE, "The database is busy: no %s connection came free in %u ms.", use == STORE_WRITE ? "writing" : "reading",
-                         s->options.acquire_ms);
+        return error_set(e, ERR_UNAVAILABLE, "The database is busy: no %s connection came free in %u ms.",
+                         use == STORE_WRITE ? "writing" : "reading", s->options.acquire_ms);
     if (use == STORE_WRITE) {
         int r = s->driver->run(c->driver_conn, "BEGIN IMMEDIATE", e);
         if (r < 0) {

@@ -31,7 +31,10 @@ enum store_use { STORE_READ, STORE_WRITE };
 int store_acquire(struct store *s, enum store_use use, struct store_conn **ret, struct error *e);
 int store_commit(struct store_conn *c, struct error *e);
 void store_release(struct store_conn *c); /* NULL is fine */
-static inline void store_release_ptr(struct store_conn **c) { store_release(*c); }
+static inline void store_release_ptr(struct store_conn **c)
+{
+    store_release(*c);
+}
 #define _cleanup_conn_ _cleanup_(store_release_ptr)
 
 /* `types` has a letter an argument: t text (NULL: SQL NULL), i int64_t, d double,
@@ -39,11 +42,14 @@ static inline void store_release_ptr(struct store_conn **c) { store_release(*c);
  * Statements are prepared once a connection and kept (at most 64, then the least used goes). */
 int store_exec(struct store_conn *c, struct error *e, const char *sql, const char *types, ...);
 int64_t store_changed(struct store_conn *c); /* rows changed by the last store_exec */
-int store_query(struct store_conn *c, struct error *e, struct store_rows **ret, const char *sql,
-                const char *types, ...);
+int store_query(struct store_conn *c, struct error *e, struct store_rows **ret, const char *sql, const char *types,
+                ...);
 int rows_next(struct store_rows *r, struct error *e); /* 1 a row, 0 the end, negative an error */
 void rows_done(struct store_rows *r);
-static inline void rows_done_ptr(struct store_rows **r) { rows_done(*r); }
+static inline void rows_done_ptr(struct store_rows **r)
+{
+    rows_done(*r);
+}
 #define _cleanup_rows_ _cleanup_(rows_done_ptr)
 
 const char *rows_text(struct store_rows *r, int column);          /* borrowed till rows_next; NULL: SQL NULL */

@@ -111,7 +111,8 @@ static char *read_whole(const char *path, size_t *ret_len)
     return text;
 }
 
-size_t canary_expect_none_in_files(const struct canary *list, size_t n, const char *directory, const char *const *except)
+size_t canary_expect_none_in_files(const struct canary *list, size_t n, const char *directory,
+                                   const char *const *except)
 {
     size_t files = 0;
     DIR *d = opendir(directory);

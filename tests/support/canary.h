@@ -14,6 +14,7 @@ struct canary {
 const char *canary_found(const struct canary *list, size_t n, const void *bytes, size_t len);
 void canary_expect_none(const struct canary *list, size_t n, const char *where, const void *bytes, size_t len);
 /* Every regular file of the directory but those named in `except` (NULL-terminated list, or NULL). Returns how many. */
-size_t canary_expect_none_in_files(const struct canary *list, size_t n, const char *directory, const char *const *except);
+size_t canary_expect_none_in_files(const struct canary *list, size_t n, const char *directory,
+                                   const char *const *except);
 
 #endif

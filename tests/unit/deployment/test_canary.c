@@ -26,8 +26,9 @@
 #define WAIT_MS 20000
 
 static const struct canary canaries[] = {
-    { "a password", "canary-password", 15 },     { "a URL's password", "canary-of-a-url", 15 }, { "a line of a key", "canary-line-two", 15 },
-    { "a token in JSON", "canary-in-json", 14 }, { "a new value", "canary-changed", 14 },
+    { "a password", "canary-password", 15 },      { "a URL's password", "canary-of-a-url", 15 },
+    { "a line of a key", "canary-line-two", 15 }, { "a token in JSON", "canary-in-json", 14 },
+    { "a new value", "canary-changed", 14 },
 };
 #define EXPECT_NONE(where, text, len) canary_expect_none(canaries, ARRAY_LEN(canaries), where, text, len)
 
@@ -44,8 +45,8 @@ static struct {
     pthread_mutex_t lock;
     struct own_container containers[CONTAINERS];
     size_t count;
-    bool dies;             /* a new container ends at once and says what it was given */
-    char password[64];     /* what the last one was made with */
+    bool dies; /* a new container ends at once and says what it was given */
+    char password[64]; /* what the last one was made with */
 } engine;
 
 static int engine_info(struct container_engine *g, struct engine_info *ret, struct error *e)
@@ -56,9 +57,15 @@ static int engine_info(struct container_engine *g, struct engine_info *ret, stru
 
 static void describe(const struct own_container *c, struct engine_container *ret)
 {
-    *ret = (struct engine_container){ .name = strdup(c->name), .image = strdup("web:1"), .image_id = strdup("sha256:x"), .command = strdup("run"),
-                                      .state = strdup(c->running ? "running" : "exited"), .health = HEALTH_HEALTHY, .exit_code = c->running ? 0 : 3,
-                                      .created_ms = 1, .started_ms = 1 };
+    *ret = (struct engine_container){ .name = strdup(c->name),
+                                      .image = strdup("web:1"),
+                                      .image_id = strdup("sha256:x"),
+                                      .command = strdup("run"),
+                                      .state = strdup(c->running ? "running" : "exited"),
+                                      .health = HEALTH_HEALTHY,
+                                      .exit_code = c->running ? 0 : 3,
+                                      .created_ms = 1,
+                                      .started_ms = 1 };
     memcpy(ret->id, c->id, sizeof ret->id);
     ret->labels = json_deep_copy(c->labels);
     ret->environment_keys = json_array();
@@ -143,7 +150,8 @@ static int engine_remove(struct container_engine *g, const char *id, bool force,
     return 0;
 }
 
-static int engine_logs(struct container_engine *g, const char *id, const struct engine_log_request *rq, engine_log_fn fn, void *ctx, struct error *e)
+static int engine_logs(struct container_engine *g, const char *id, const struct engine_log_request *rq,
+                       engine_log_fn fn, void *ctx, struct error *e)
 {
     static const char said[] = "starting\ncannot reach " URL " with canary-changed\n";
     return fn(ctx, STREAM_STDERR, said, sizeof said - 1);
@@ -151,18 +159,29 @@ static int engine_logs(struct container_engine *g, const char *id, const struct 
 
 static int engine_image(struct container_engine *g, const char *reference, struct engine_image *ret, struct error *e)
 {
-    *ret = (struct engine_image){ .id = strdup("sha256:x"), .digests = json_array(), .exposed_ports = json_array(), .has_health_check = true };
+    *ret = (struct engine_image){
+        .id = strdup("sha256:x"), .digests = json_array(), .exposed_ports = json_array(), .has_health_check = true
+    };
     return 0;
 }
 
-static int engine_pull(struct container_engine *g, const char *reference, engine_progress_fn fn, void *ctx, struct error *e)
+static int engine_pull(struct container_engine *g, const char *reference, engine_progress_fn fn, void *ctx,
+                       struct error *e)
 {
-    return fn(ctx, &(struct engine_progress){ .bytes_done = 1, .bytes_total = 2, .layers_total = 1, .status = "pulling" });
+    return fn(ctx,
+              &(struct engine_progress){ .bytes_done = 1, .bytes_total = 2, .layers_total = 1, .status = "pulling" });
 }
 
-static const struct engine_ops own_ops = { .info = engine_info,     .list = engine_list,   .inspect = engine_inspect, .create = engine_create,
-                                           .start = engine_start,   .stop = engine_stop,   .remove = engine_remove,   .logs = engine_logs,
-                                           .image = engine_image,   .pull = engine_pull };
+static const struct engine_ops own_ops = { .info = engine_info,
+                                           .list = engine_list,
+                                           .inspect = engine_inspect,
+                                           .create = engine_create,
+                                           .start = engine_start,
+                                           .stop = engine_stop,
+                                           .remove = engine_remove,
+                                           .logs = engine_logs,
+                                           .image = engine_image,
+                                           .pull = engine_pull };
 
 /* ---- the hub's parts ---- */
 
@@ -209,11 +228,12 @@ static size_t other_rows(void)
     json_t *item, *operation;
     size_t n = 0;
     others = calloc(256, sizeof *others);
-    json_object_foreach(json_object_get(contract, "paths"), name, item)
-        json_object_foreach(item, method, operation) {
+    json_object_foreach (json_object_get(contract, "paths"), name, item)
+        json_object_foreach (item, method, operation) {
             const char *id = json_str(operation, "operationId");
             if (id && !in_table(runtime_operations, runtime_operation_count, id) && n < 256 &&
-                !in_table(deployment_operations, deployment_operation_count, id) && !in_table(security_operations, security_operation_count, id))
+                !in_table(deployment_operations, deployment_operation_count, id) &&
+                !in_table(security_operations, security_operation_count, id))
                 others[n++] = (struct api_operation){ .id = id, .handle = not_here };
         }
     return n;
@@ -221,7 +241,9 @@ static size_t other_rows(void)
 
 static int open_api(struct error *e)
 {
-    struct api_options o = { .contract_yaml = embedded_contract, .contract_len = embedded_contract_len, .validate_replies = true };
+    struct api_options o = { .contract_yaml = embedded_contract,
+                             .contract_len = embedded_contract_len,
+                             .validate_replies = true };
     security_hooks(security, &o.hooks);
     int r = yaml_load(embedded_contract, embedded_contract_len, &contract, e);
     if (r == 0)
@@ -248,7 +270,10 @@ static int open_all(struct error *e)
     if (r == 0 && security_make_owner(security, &owner, e) != 1)
         return -1;
     if (r == 0)
-        r = runtime_open(&(struct runtime_options){ .store = store, .events = bus, .engine = &engine.base, .version = "test", .data_directory = dir }, &runtime, e);
+        r = runtime_open(
+            &(struct runtime_options){
+                .store = store, .events = bus, .engine = &engine.base, .version = "test", .data_directory = dir },
+            &runtime, e);
     if (r == 0)
         r = jobs_open(store, 2, true, &jobs, e);
     if (r == 0)
@@ -256,7 +281,8 @@ static int open_all(struct error *e)
     if (r == 0)
         r = jobs_start(jobs, e);
     if (r == 0)
-        (void)snprintf(headers, sizeof headers, "X-API-Key: %s\nContent-Type: application/json\n", secret_reveal(owner, NULL));
+        (void)snprintf(headers, sizeof headers, "X-API-Key: %s\nContent-Type: application/json\n",
+                       secret_reveal(owner, NULL));
     return r;
 }
 
@@ -338,8 +364,10 @@ static void wait_for_end(const char *id, const char *wanted)
 
 static void read_everything(void)
 {
-    static const char *const lines[] = { "GET /v1/services",    "GET /v1/services/web", "GET /v1/deployments", "GET /v1/infrastructure/nodes",
-                                         "GET /v1/audit",       "GET /v1/keys",         "GET /v1/services?q=canary" };
+    static const char *const lines[] = {
+        "GET /v1/services", "GET /v1/services/web", "GET /v1/deployments",      "GET /v1/infrastructure/nodes",
+        "GET /v1/audit",    "GET /v1/keys",         "GET /v1/services?q=canary"
+    };
     for (size_t i = 0; i < ARRAY_LEN(lines); i++) {
         _cleanup_json_ json_t *d = ask(lines[i], "", NULL);
         if (reply.status != 200 || !d)
@@ -350,9 +378,11 @@ static void read_everything(void)
         fail_msg("%s is in clear in an event", leaked);
 }
 
-static const char wanted[] = "{\"name\":\"web\",\"container\":{\"image\":\"web:1\",\"environment\":{\"PASSWORD\":\"canary-password\",\"DATABASE_URL\":\"" URL "\","
-                             "\"KEY\":\"-----BEGIN-----\\ncanary-line-two\\n-----END-----\",\"JSON\":\"{\\\"token\\\":\\\"canary-in-json\\\"}\"}},"
-                             "\"networking\":{\"internalPort\":8080,\"healthCheck\":{\"command\":[\"true\"]}}}";
+static const char wanted[] =
+    "{\"name\":\"web\",\"container\":{\"image\":\"web:1\",\"environment\":{\"PASSWORD\":\"canary-password\",\"DATABASE_URL\":\"" URL
+    "\","
+    "\"KEY\":\"-----BEGIN-----\\ncanary-line-two\\n-----END-----\",\"JSON\":\"{\\\"token\\\":\\\"canary-in-json\\\"}\"}},"
+    "\"networking\":{\"internalPort\":8080,\"healthCheck\":{\"command\":[\"true\"]}}}";
 
 static void o32_o34_values_reach_the_container_and_nothing_else(void **state)
 {

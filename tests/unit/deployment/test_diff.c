@@ -29,7 +29,7 @@ static const json_t *change_of(const json_t *changes, const char *key)
 {
     size_t i;
     json_t *one;
-    json_array_foreach(json_at(changes, "configChanges"), i, one)
+    json_array_foreach (json_at(changes, "configChanges"), i, one)
         if (str_eq(json_str(one, "key"), key))
             return one;
     return NULL;
@@ -39,7 +39,8 @@ static const json_t *change_of(const json_t *changes, const char *key)
 
 static void the_first_one_creates(void **state)
 {
-    _cleanup_json_ json_t *c = between(NULL, SPEC("nginx:1.25", ",\"ports\":[{\"internal\":80}]"), NULL, "{\"A\":\"secret-value\"}");
+    _cleanup_json_ json_t *c =
+        between(NULL, SPEC("nginx:1.25", ",\"ports\":[{\"internal\":80}]"), NULL, "{\"A\":\"secret-value\"}");
     assert_string_equal(json_str(c, "type"), "create");
     assert_string_equal(json_str(c, "toVersion"), "1.25");
     assert_null(json_at(c, "fromVersion"));
@@ -53,7 +54,8 @@ static void the_first_one_creates(void **state)
 
 static void another_image_is_an_update(void **state)
 {
-    _cleanup_json_ json_t *c = between(SPEC("registry.example.org:5000/a/web:1", ""), SPEC("registry.example.org:5000/a/web:2", ""), "{}", "{}");
+    _cleanup_json_ json_t *c = between(SPEC("registry.example.org:5000/a/web:1", ""),
+                                       SPEC("registry.example.org:5000/a/web:2", ""), "{}", "{}");
     assert_string_equal(json_str(c, "type"), "update");
     assert_string_equal(json_str(c, "fromVersion"), "1");
     assert_string_equal(json_str(c, "toVersion"), "2");
@@ -73,9 +75,9 @@ static void nothing_changed_says_nothing(void **state)
 
 static void leaves_are_named_by_their_path(void **state)
 {
-    _cleanup_json_ json_t *c =
-        between(SPEC("nginx:1", ",\"resources\":{\"cpu\":1,\"memory\":512},\"gone\":{\"deep\":true}"),
-                SPEC("nginx:1", ",\"resources\":{\"cpu\":2,\"memory\":512},\"new\":{\"deep\":{\"er\":\"x\"}}"), "{}", "{}");
+    _cleanup_json_ json_t *c = between(
+        SPEC("nginx:1", ",\"resources\":{\"cpu\":1,\"memory\":512},\"gone\":{\"deep\":true}"),
+        SPEC("nginx:1", ",\"resources\":{\"cpu\":2,\"memory\":512},\"new\":{\"deep\":{\"er\":\"x\"}}"), "{}", "{}");
     assert_int_equal(json_array_size(json_at(c, "configChanges")), 3);
     assert_string_equal(json_str(change_of(c, "container.resources.cpu"), "oldValue"), "1");
     assert_string_equal(json_str(change_of(c, "container.resources.cpu"), "newValue"), "2");
@@ -87,7 +89,8 @@ static void leaves_are_named_by_their_path(void **state)
 /* O32: that a value changed is said, what it was or is now is not. */
 static void o32_values_of_the_environment_are_masked(void **state)
 {
-    _cleanup_json_ json_t *c = between(SPEC("nginx:1", ""), SPEC("nginx:1", ""), "{\"SAME\":\"canary-0\",\"CHANGED\":\"canary-1\",\"GONE\":\"canary-2\"}",
+    _cleanup_json_ json_t *c = between(SPEC("nginx:1", ""), SPEC("nginx:1", ""),
+                                       "{\"SAME\":\"canary-0\",\"CHANGED\":\"canary-1\",\"GONE\":\"canary-2\"}",
                                        "{\"SAME\":\"canary-0\",\"CHANGED\":\"canary-3\",\"NEW\":\"canary-4\"}");
     _cleanup_free_ char *text = json_text(c, NULL);
     assert_null(strstr(text, "canary"));
@@ -103,16 +106,18 @@ static void o32_values_of_the_environment_are_masked(void **state)
 /* Who deployed and why tells nothing about how it runs. */
 static void the_occasion_is_no_change(void **state)
 {
-    _cleanup_json_ json_t *c = between("{\"name\":\"a\",\"trigger\":\"manual\",\"initiatedBy\":\"x\",\"git\":{\"commit\":\"1\"},\"container\":{\"image\":\"n:1\"}}",
-                                       "{\"name\":\"a\",\"trigger\":\"github_actions\",\"initiatedBy\":\"y\",\"git\":{\"commit\":\"2\"},\"container\":{\"image\":\"n:1\"}}",
-                                       "{}", "{}");
+    _cleanup_json_ json_t *c = between(
+        "{\"name\":\"a\",\"trigger\":\"manual\",\"initiatedBy\":\"x\",\"git\":{\"commit\":\"1\"},\"container\":{\"image\":\"n:1\"}}",
+        "{\"name\":\"a\",\"trigger\":\"github_actions\",\"initiatedBy\":\"y\",\"git\":{\"commit\":\"2\"},\"container\":{\"image\":\"n:1\"}}",
+        "{}", "{}");
     assert_int_equal(json_array_size(json_at(c, "configChanges")), 0);
 }
 
 static void a_said_version_wins_and_a_digest_stands_for_one(void **state)
 {
 #define DIGEST "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
-    _cleanup_json_ json_t *said = between(NULL, "{\"metadata\":{\"version\":\"v7\"},\"container\":{\"image\":\"n:1\"}}", NULL, "{}");
+    _cleanup_json_ json_t *said =
+        between(NULL, "{\"metadata\":{\"version\":\"v7\"},\"container\":{\"image\":\"n:1\"}}", NULL, "{}");
     _cleanup_json_ json_t *digest = between(NULL, SPEC("n@" DIGEST, ""), NULL, "{}");
     assert_string_equal(json_str(said, "toVersion"), "v7");
     assert_string_equal(json_str(digest, "toVersion"), DIGEST);

@@ -62,7 +62,8 @@ static void the_way_forward_passes_every_step_and_its_progress_rises(void **stat
 
 static void names_are_read_back_and_states_are_the_contracts(void **state)
 {
-    static const char *const states[] = { "initiated", "building", "deploying", "testing", "completed", "failed", "rolled_back" };
+    static const char *const states[] = { "initiated", "building", "deploying",  "testing",
+                                          "completed", "failed",   "rolled_back" };
     for (enum step s = 0; s < MACHINE_STATES; s++) {
         enum step back = MACHINE_STATES;
         bool known = false;

@@ -28,7 +28,8 @@ static int start(void **state)
     str_copy(f->dir, sizeof f->dir, "/tmp/hb-release-XXXXXX");
     assert_non_null(mkdtemp(f->dir));
     (void)snprintf(f->path, sizeof f->path, "%s/hub.db", f->dir);
-    if (vault_open(f->dir, &f->vault, &e) < 0 || store_open(&(struct store_options){ .path = f->path }, &f->store, &e) < 0)
+    if (vault_open(f->dir, &f->vault, &e) < 0 ||
+        store_open(&(struct store_options){ .path = f->path }, &f->store, &e) < 0)
         fail_msg("%s", e.message);
     f->deployments.store = f->store;
     f->deployments.vault = f->vault;
@@ -56,15 +57,18 @@ static int end(void **state)
 
 static json_t *request(void)
 {
-    json_t *j = json_pack("{s:s, s:{s:s, s:{s:s, s:s, s:s, s:s}}}", "name", "web", "container", "image", "nginx:1", "environment",
-                          "PASSWORD", "canary-password", "DATABASE_URL", URL, "KEY", MULTILINE, "JSON", "{\"token\":\"canary-in-json\"}");
+    json_t *j = json_pack("{s:s, s:{s:s, s:{s:s, s:s, s:s, s:s}}}", "name", "web", "container", "image", "nginx:1",
+                          "environment", "PASSWORD", "canary-password", "DATABASE_URL", URL, "KEY", MULTILINE, "JSON",
+                          "{\"token\":\"canary-in-json\"}");
     assert_non_null(j);
     return j;
 }
 
 static const struct canary canaries[] = {
-    { "a password", "canary-password", 15 }, { "a URL's password", "canary-of-a-url", 15 },
-    { "a line of a key", "canary-line-two", 15 }, { "a token in JSON", "canary-in-json", 14 },
+    { "a password", "canary-password", 15 },
+    { "a URL's password", "canary-of-a-url", 15 },
+    { "a line of a key", "canary-line-two", 15 },
+    { "a token in JSON", "canary-in-json", 14 },
 };
 
 static void o32_a_specification_holds_no_value(void **state)
@@ -90,7 +94,8 @@ static void o32_the_database_holds_no_value_in_clear(void **state)
     _cleanup_json_ json_t *asked = request();
     assert_int_equal(release_from_request(asked, &r, &e), 0);
     assert_int_equal(release_store(&f->deployments, "service", &r, &e), 0);
-    size_t files = canary_expect_none_in_files(canaries, ARRAY_LEN(canaries), f->dir, (const char *const[]){ "hub.secret", NULL });
+    size_t files =
+        canary_expect_none_in_files(canaries, ARRAY_LEN(canaries), f->dir, (const char *const[]){ "hub.secret", NULL });
     assert_true(files >= 2);
     assert_int_equal(release_load(&f->deployments, r.id, &back, &e), 0);
     _cleanup_json_ json_t *whole = release_request(&back);
@@ -171,8 +176,12 @@ static void values_belong_to_their_release(void **state)
     assert_int_equal(release_store(&f->deployments, "service", &b, &e), 0);
     struct store_conn *c = NULL;
     assert_int_equal(store_acquire(f->store, STORE_WRITE, &c, &e), 0);
-    assert_int_equal(store_exec(c, &e, "UPDATE service_releases SET environment_sealed = (SELECT environment_sealed FROM service_releases "
-                                       "WHERE id = $1) WHERE id = $2", "tt", a.id, b.id), 0);
+    assert_int_equal(
+        store_exec(c, &e,
+                   "UPDATE service_releases SET environment_sealed = (SELECT environment_sealed FROM service_releases "
+                   "WHERE id = $1) WHERE id = $2",
+                   "tt", a.id, b.id),
+        0);
     assert_int_equal(store_commit(c, &e), 0);
     store_release(c);
     assert_int_equal(release_load(&f->deployments, a.id, &back, &e), 0);
@@ -212,12 +221,9 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, start, end)
     const struct CMUnitTest tests[] = {
-        T(o32_a_specification_holds_no_value),
-        T(o32_the_database_holds_no_value_in_clear),
-        T(o32_what_a_container_said_is_masked),
-        T(o34_the_service_shows_names_only),
-        T(only_text_is_a_value_and_null_removes_one),
-        T(values_belong_to_their_release),
+        T(o32_a_specification_holds_no_value),        T(o32_the_database_holds_no_value_in_clear),
+        T(o32_what_a_container_said_is_masked),       T(o34_the_service_shows_names_only),
+        T(only_text_is_a_value_and_null_removes_one), T(values_belong_to_their_release),
         T(the_current_one_serves_or_is_the_newest),
     };
     return cmocka_run_group_tests_name("deployment_release", tests, NULL, NULL);

@@ -128,7 +128,8 @@ static struct jobs *open_jobs(struct fixture *f, struct store *s, unsigned worke
 {
     struct error e = ERROR_INIT;
     struct jobs *j = NULL;
-    if (jobs_open(s, workers, sole, &j, &e) < 0 || jobs_register(j, &(struct job_kind){ "test", run, f }, &e) < 0 || jobs_start(j, &e) < 0)
+    if (jobs_open(s, workers, sole, &j, &e) < 0 || jobs_register(j, &(struct job_kind){ "test", run, f }, &e) < 0 ||
+        jobs_start(j, &e) < 0)
         fail_msg("%s", e.message);
     return j;
 }
@@ -272,7 +273,8 @@ static void a_new_job_is_taken_at_once(void **state)
         add(f, id);
         wait_for_at_least(f, &f->runs, i + 1);
     }
-    assert_true(read_clock(CLOCK_MONOTONIC) - began < 15000); /* 20 s if each were found by looking round once a second */
+    assert_true(read_clock(CLOCK_MONOTONIC) - began <
+                15000); /* 20 s if each were found by looking round once a second */
 }
 
 static void again_comes_after_a_pause_that_grows(void **state)
@@ -446,9 +448,13 @@ static void row_of_a_dead_hub(struct fixture *f, const char *id, int64_t lease_u
 {
     _cleanup_conn_ struct store_conn *c = NULL;
     assert_int_equal(store_acquire(f->store, STORE_WRITE, &c, NULL), 0);
-    assert_int_equal(store_exec(c, NULL, "INSERT INTO jobs (id, kind, arguments, state, lease_owner, lease_expires_at, attempt, next_run_at, "
-                                         "deadline_at, created_at, updated_at) VALUES ($1, 'test', '{}', 'running', 'dead', $2, 1, 0, $3, 0, 0)",
-                                "tii", id, lease_until, clock_now_ms() + DAY_MS), 0);
+    assert_int_equal(
+        store_exec(
+            c, NULL,
+            "INSERT INTO jobs (id, kind, arguments, state, lease_owner, lease_expires_at, attempt, next_run_at, "
+            "deadline_at, created_at, updated_at) VALUES ($1, 'test', '{}', 'running', 'dead', $2, 1, 0, $3, 0, 0)",
+            "tii", id, lease_until, clock_now_ms() + DAY_MS),
+        0);
     assert_int_equal(store_commit(c, NULL), 0);
 }
 
@@ -505,7 +511,9 @@ static void a_lost_lease_stops_the_job_and_its_end_is_not_written(void **state)
     wait_for_at_least(f, &f->running, 1);
     struct store_conn *c = NULL;
     assert_int_equal(store_acquire(f->store, STORE_WRITE, &c, NULL), 0);
-    assert_int_equal(store_exec(c, NULL, "UPDATE jobs SET lease_owner = 'other', lease_expires_at = $1", "i", clock_now_ms() + DAY_MS), 0);
+    assert_int_equal(store_exec(c, NULL, "UPDATE jobs SET lease_owner = 'other', lease_expires_at = $1", "i",
+                                clock_now_ms() + DAY_MS),
+                     0);
     assert_int_equal(store_commit(c, NULL), 0);
     store_release(c);
     passed_ms += 11000; /* the next renewal finds it out */
@@ -560,8 +568,12 @@ static void after_kill_9_another_engine_runs_the_job_again(void **state)
     int pipe_end = -1;
     _cleanup_conn_ struct store_conn *c = NULL;
     assert_int_equal(store_acquire(f->store, STORE_WRITE, &c, NULL), 0);
-    assert_int_equal(store_exec(c, NULL, "INSERT INTO jobs (id, kind, arguments, state, next_run_at, deadline_at, created_at, updated_at) "
-                                         "VALUES ('job', 'test', '{\"text\":\"hello\"}', 'waiting', 0, $1, 0, 0)", "i", clock_now_ms() + DAY_MS), 0);
+    assert_int_equal(
+        store_exec(c, NULL,
+                   "INSERT INTO jobs (id, kind, arguments, state, next_run_at, deadline_at, created_at, updated_at) "
+                   "VALUES ('job', 'test', '{\"text\":\"hello\"}', 'waiting', 0, $1, 0, 0)",
+                   "i", clock_now_ms() + DAY_MS),
+        0);
     assert_int_equal(store_commit(c, NULL), 0);
     store_release(TAKE(c));
     store_close(TAKE(f->store)); /* SQLite's connections are not carried over a fork */

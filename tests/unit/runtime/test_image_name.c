@@ -25,8 +25,10 @@ static void references_come_apart_and_together(void **state)
         { "nginx:1.25", "1.25", "nginx", "1.25", "", "nginx:1.25", "docker.io" },
         { "library/nginx", NULL, "library/nginx", "latest", "", "library/nginx:latest", "docker.io" },
         { "localhost/web", NULL, "localhost/web", "latest", "", "localhost/web:latest", "localhost" },
-        { "localhost:5000/web", NULL, "localhost:5000/web", "latest", "", "localhost:5000/web:latest", "localhost:5000" },
-        { "r.example.org:5000/a/b:v1", NULL, "r.example.org:5000/a/b", "v1", "", "r.example.org:5000/a/b:v1", "r.example.org:5000" },
+        { "localhost:5000/web", NULL, "localhost:5000/web", "latest", "", "localhost:5000/web:latest",
+          "localhost:5000" },
+        { "r.example.org:5000/a/b:v1", NULL, "r.example.org:5000/a/b", "v1", "", "r.example.org:5000/a/b:v1",
+          "r.example.org:5000" },
         { "ghcr.io/a/b", "x", "ghcr.io/a/b", "x", "", "ghcr.io/a/b:x", "ghcr.io" },
         { "web@sha256:" HEX, NULL, "web", "", "sha256:" HEX, "web@sha256:" HEX, "docker.io" },
         { "r:5000/web:1@sha256:" HEX, NULL, "r:5000/web", "1", "sha256:" HEX, "r:5000/web@sha256:" HEX, "r:5000" },
@@ -57,7 +59,14 @@ static void refused(const char *reference, const char *tag, const char *pointer)
 
 static void what_cannot_be_deployed_is_refused_by_field(void **state)
 {
-    static const char *const bad[] = { "", ":1", "nginx:", "web@", "web@sha256:", "web@md5:0123", "web@sha256:" HEX "0", "@sha256:" HEX,
+    static const char *const bad[] = { "",
+                                       ":1",
+                                       "nginx:",
+                                       "web@",
+                                       "web@sha256:",
+                                       "web@md5:0123",
+                                       "web@sha256:" HEX "0",
+                                       "@sha256:" HEX,
                                        "web@sha256:z123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
                                        "web@sha256:0123456789ABCDEF0123456789abcdef0123456789abcdef0123456789abcdef" };
     for (size_t i = 0; i < ARRAY_LEN(bad); i++)

@@ -51,28 +51,35 @@ static void fill(void)
 {
     struct error e = ERROR_INIT;
     _cleanup_entity_ struct entity *x = NULL;
-    struct engine_container c = { .name = (char *)"web", .image = (char *)"example.org/Shop:1", .image_id = (char *)"", .command = (char *)"run",
-                                  .state = (char *)"running", .created_ms = 1, .restart_count = 0 };
+    struct engine_container c = { .name = (char *)"web",
+                                  .image = (char *)"example.org/Shop:1",
+                                  .image_id = (char *)"",
+                                  .command = (char *)"run",
+                                  .state = (char *)"running",
+                                  .created_ms = 1,
+                                  .restart_count = 0 };
     memset(c.id, 'a', 64);
     c.labels = json_object();
     _cleanup_json_ json_t *labels = c.labels, *d = service_document_new(runtime_hub_node(runtime), &c);
     if (!d || runtime_service_save(runtime, d, -1, &x, &e) < 0)
         fail_msg("%s", e.message);
-    run_sql("INSERT INTO infrastructure_nodes (id, name, type, provider, region, resources, networking, status, monitoring, metadata, labels, "
-            "version, created_at, updated_at) WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 399) "
-            "SELECT printf('018f0000-0000-7000-8000-%012d', i), printf('node-%04d', (i * 7) % 400), CASE i % 2 WHEN 0 THEN 'spoke' ELSE 'experimentation' END, "
-            "CASE i % 4 WHEN 0 THEN 'hetzner' ELSE 'other' END, region, resources, networking, "
-            "CASE i % 5 WHEN 0 THEN 'active' WHEN 1 THEN 'maintenance' ELSE 'offline' END, monitoring, metadata, "
-            "json_object('room', printf('r%d', i % 10), 'rack', printf('k%d', i % 3)), 1, created_at, updated_at FROM n, "
-            "(SELECT * FROM infrastructure_nodes LIMIT 1) WHERE 1");
-    run_sql("INSERT INTO service_instances (id, service_id, name, type, node_id, managed, environment, container_config, networking_config, "
-            "monitoring_config, status, metadata, labels, version, created_at, updated_at) "
-            "WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 9998) "
-            "SELECT printf('018f0000-0000-7000-9000-%012d', i), printf('svc-%05d', i), printf('svc-%05d', (i * 7) % 9999), "
-            "CASE i % 3 WHEN 0 THEN 'api' WHEN 1 THEN 'database' ELSE 'cache' END, "
-            "CASE i % 10 WHEN 0 THEN '018f0000-0000-7000-8000-000000000007' ELSE node_id END, i % 4 = 0, environment, container_config, networking_config, "
-            "monitoring_config, json_set(status, '$.health', CASE i % 5 WHEN 0 THEN 'unhealthy' ELSE 'healthy' END), metadata, labels, 1, created_at, "
-            "updated_at FROM n, (SELECT * FROM service_instances LIMIT 1) WHERE 1");
+    run_sql(
+        "INSERT INTO infrastructure_nodes (id, name, type, provider, region, resources, networking, status, monitoring, metadata, labels, "
+        "version, created_at, updated_at) WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 399) "
+        "SELECT printf('018f0000-0000-7000-8000-%012d', i), printf('node-%04d', (i * 7) % 400), CASE i % 2 WHEN 0 THEN 'spoke' ELSE 'experimentation' END, "
+        "CASE i % 4 WHEN 0 THEN 'hetzner' ELSE 'other' END, region, resources, networking, "
+        "CASE i % 5 WHEN 0 THEN 'active' WHEN 1 THEN 'maintenance' ELSE 'offline' END, monitoring, metadata, "
+        "json_object('room', printf('r%d', i % 10), 'rack', printf('k%d', i % 3)), 1, created_at, updated_at FROM n, "
+        "(SELECT * FROM infrastructure_nodes LIMIT 1) WHERE 1");
+    run_sql(
+        "INSERT INTO service_instances (id, service_id, name, type, node_id, managed, environment, container_config, networking_config, "
+        "monitoring_config, status, metadata, labels, version, created_at, updated_at) "
+        "WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 9998) "
+        "SELECT printf('018f0000-0000-7000-9000-%012d', i), printf('svc-%05d', i), printf('svc-%05d', (i * 7) % 9999), "
+        "CASE i % 3 WHEN 0 THEN 'api' WHEN 1 THEN 'database' ELSE 'cache' END, "
+        "CASE i % 10 WHEN 0 THEN '018f0000-0000-7000-8000-000000000007' ELSE node_id END, i % 4 = 0, environment, container_config, networking_config, "
+        "monitoring_config, json_set(status, '$.health', CASE i % 5 WHEN 0 THEN 'unhealthy' ELSE 'healthy' END), metadata, labels, 1, created_at, "
+        "updated_at FROM n, (SELECT * FROM service_instances LIMIT 1) WHERE 1");
     runtime_close(runtime);
     open_runtime();
 }
@@ -104,12 +111,14 @@ static void open_api(void)
     json_t *item, *operation;
     struct error e = ERROR_INIT;
     size_t n = 0;
-    struct api_options o = { .contract_yaml = embedded_contract, .contract_len = embedded_contract_len, .validate_replies = true };
+    struct api_options o = { .contract_yaml = embedded_contract,
+                             .contract_len = embedded_contract_len,
+                             .validate_replies = true };
     o.hooks.authenticate = be_admin;
     assert_int_equal(yaml_load(embedded_contract, embedded_contract_len, &contract, &e), 0);
     others = calloc(256, sizeof *others);
-    json_object_foreach(json_object_get(contract, "paths"), name, item)
-        json_object_foreach(item, method, operation) {
+    json_object_foreach (json_object_get(contract, "paths"), name, item)
+        json_object_foreach (item, method, operation) {
             const char *id = json_str(operation, "operationId");
             if (id && !is_ours(id) && n < 256)
                 others[n++] = (struct api_operation){ .id = id, .handle = not_here };
@@ -175,7 +184,7 @@ static size_t walk(const char *list, const char *query, bool (*check)(const json
         json_t *entities = json_at(body, list);
         const char *next = json_str(body, "next");
         assert_true(!next || json_array_size(entities) > 0);
-        json_array_foreach(entities, i, one) {
+        json_array_foreach (entities, i, one) {
             if (strcmp(json_str(one, "name"), last) <= 0)
                 fail_msg("%s comes after %s", json_str(one, "name"), last);
             str_copy(last, sizeof last, json_str(one, "name"));
@@ -203,7 +212,9 @@ static void a_page_holds_what_was_asked_for(void **state)
     static const struct {
         const char *query;
         size_t count;
-    } cases[] = { { "services", 100 }, { "services?limit=1", 1 }, { "services?limit=1000", 1000 }, { "services?q=svc-0123", 10 } };
+    } cases[] = {
+        { "services", 100 }, { "services?limit=1", 1 }, { "services?limit=1000", 1000 }, { "services?q=svc-0123", 10 }
+    };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         _cleanup_json_ json_t *body = ask(cases[i].query);
         assert_int_equal(json_array_size(json_at(body, "services")), cases[i].count);
@@ -229,15 +240,19 @@ static bool is_on_seven(const json_t *x)
 static void filters_choose_and_count(void **state)
 {
     assert_int_equal(walk("services", "services?limit=1000&type=api", is_api), 3333);
-    assert_int_equal(walk("services", "services?limit=1000&health=unhealthy&managed=true", is_unhealthy_and_managed), 500);
-    assert_int_equal(walk("services", "services?limit=1000&nodeId=018f0000-0000-7000-8000-000000000007", is_on_seven), 1000);
+    assert_int_equal(walk("services", "services?limit=1000&health=unhealthy&managed=true", is_unhealthy_and_managed),
+                     500);
+    assert_int_equal(walk("services", "services?limit=1000&nodeId=018f0000-0000-7000-8000-000000000007", is_on_seven),
+                     1000);
     assert_int_equal(walk("services", "services?limit=1000&nodeId=node-0049", is_on_seven), 1000); /* its name: 7 * 7 */
     assert_int_equal(walk("services", "services?nodeId=no-such-node", NULL), 0);
     assert_int_equal(walk("services", "services?limit=1000&q=SVC-09", NULL), 999);
-    assert_int_equal(walk("services", "services?limit=1000&q=shop", NULL), SERVICES); /* the image's name, in any case */
+    assert_int_equal(walk("services", "services?limit=1000&q=shop", NULL),
+                     SERVICES); /* the image's name, in any case */
     assert_int_equal(walk("services", "services?q=nowhere", NULL), 0);
     _cleanup_json_ json_t *page = ask("services?limit=1&type=api");
-    assert_int_equal(json_int(page, "aggregated_health.healthy", 0) + json_int(page, "aggregated_health.unhealthy", 0), 3333);
+    assert_int_equal(json_int(page, "aggregated_health.healthy", 0) + json_int(page, "aggregated_health.unhealthy", 0),
+                     3333);
     assert_int_equal(json_int(page, "aggregated_health.unhealthy", 0), 667); /* 0, 15, 30 … */
 }
 

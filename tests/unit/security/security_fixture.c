@@ -78,8 +78,8 @@ static size_t other_rows(struct fixture *f)
     json_t *item, *operation;
     size_t n = 0;
     f->others = calloc(256, sizeof *f->others);
-    json_object_foreach(json_object_get(f->contract, "paths"), path, item)
-        json_object_foreach(item, method, operation) {
+    json_object_foreach (json_object_get(f->contract, "paths"), path, item)
+        json_object_foreach (item, method, operation) {
             const char *id = json_str(operation, "operationId");
             if (id && !is_ours(id) && n < 256)
                 f->others[n++] = (struct api_operation){ .id = id, .handle = answer_calls };
@@ -91,9 +91,12 @@ static void start_server(struct fixture *f)
 {
     struct error e = ERROR_INIT;
     assert_int_equal(yaml_load(embedded_contract, embedded_contract_len, &f->contract, &e), 0);
-    struct api_options o = { .contract_yaml = embedded_contract, .contract_len = embedded_contract_len, .validate_replies = !f->options.other_rooms };
+    struct api_options o = { .contract_yaml = embedded_contract,
+                             .contract_len = embedded_contract_len,
+                             .validate_replies = !f->options.other_rooms };
     security_hooks(f->security, &o.hooks);
-    if (api_new(&o, &f->api, &e) < 0 || api_add(f->api, security_operations, security_operation_count, f->security, &e) < 0 ||
+    if (api_new(&o, &f->api, &e) < 0 ||
+        api_add(f->api, security_operations, security_operation_count, f->security, &e) < 0 ||
         api_add(f->api, f->others, other_rows(f), f, &e) < 0)
         fail_msg("%s", e.message);
     assert_non_null(f->others);
@@ -114,10 +117,14 @@ static void open_parts(struct fixture *f)
 {
     struct error e = ERROR_INIT;
     struct secret *secret = NULL;
-    if (vault_open(f->dir, &f->vault, &e) < 0 || store_open(&(struct store_options){ .path = f->database }, &f->store, &e) < 0)
+    if (vault_open(f->dir, &f->vault, &e) < 0 ||
+        store_open(&(struct store_options){ .path = f->database }, &f->store, &e) < 0)
         fail_msg("%s", e.message);
-    struct security_options o = { .store = f->store, .vault = f->vault, .anonymous_per_minute = f->options.anonymous_per_minute,
-                                  .known_per_minute = f->options.known_per_minute, .trusted_proxies = f->options.trusted_proxies };
+    struct security_options o = { .store = f->store,
+                                  .vault = f->vault,
+                                  .anonymous_per_minute = f->options.anonymous_per_minute,
+                                  .known_per_minute = f->options.known_per_minute,
+                                  .trusted_proxies = f->options.trusted_proxies };
     if (security_new(&o, &f->security, &e) < 0)
         fail_msg("%s", e.message);
     int made = security_make_owner(f->security, &secret, &e);
@@ -218,7 +225,8 @@ int64_t fixture_number(struct fixture *f, const char *sql)
     return n;
 }
 
-void fixture_make_key(struct fixture *f, const char *name, enum role role, int64_t expires_ms, char ret_id[ID_LEN + 1], char ret_secret[64])
+void fixture_make_key(struct fixture *f, const char *name, enum role role, int64_t expires_ms, char ret_id[ID_LEN + 1],
+                      char ret_secret[64])
 {
     struct error e = ERROR_INIT;
     _cleanup_secret_ struct secret *secret = NULL;
@@ -243,14 +251,17 @@ static int connect_to(const struct fixture *f)
 static void send_request(int fd, const char *method, const char *target, const char *headers, const char *body)
 {
     size_t len = body ? strlen(body) : 0;
-    _cleanup_free_ char *text = body ? str_printf("%s %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\n"
-                                                  "Content-Length: %zu\r\n%s\r\n%s", method, target, len, headers, body)
-                                     : str_printf("%s %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n%s\r\n", method, target, headers);
+    _cleanup_free_ char *text =
+        body ? str_printf("%s %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\n"
+                          "Content-Length: %zu\r\n%s\r\n%s",
+                          method, target, len, headers, body)
+             : str_printf("%s %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n%s\r\n", method, target, headers);
     assert_non_null(text);
     assert_int_equal(send(fd, text, strlen(text), MSG_NOSIGNAL), strlen(text));
 }
 
-void fixture_ask(struct fixture *f, const char *method, const char *target, const char *headers, const char *body, struct answer *ret)
+void fixture_ask(struct fixture *f, const char *method, const char *target, const char *headers, const char *body,
+                 struct answer *ret)
 {
     struct buf b;
     char chunk[8192];

@@ -35,7 +35,8 @@ unsigned fixture_calls(void);           /* of the other rooms' handlers */
 /* Runs SQL on the database past the program, as someone with the file would. */
 void fixture_sql(struct fixture *f, const char *sql);
 int64_t fixture_number(struct fixture *f, const char *sql);
-void fixture_make_key(struct fixture *f, const char *name, enum role role, int64_t expires_ms, char ret_id[ID_LEN + 1], char ret_secret[64]);
+void fixture_make_key(struct fixture *f, const char *name, enum role role, int64_t expires_ms, char ret_id[ID_LEN + 1],
+                      char ret_secret[64]);
 
 struct answer {
     int status;
@@ -44,7 +45,8 @@ struct answer {
     json_t *body;
 };
 /* `headers`: complete lines ending in CR LF, or "". `body` NULL: none. */
-void fixture_ask(struct fixture *f, const char *method, const char *target, const char *headers, const char *body, struct answer *ret);
+void fixture_ask(struct fixture *f, const char *method, const char *target, const char *headers, const char *body,
+                 struct answer *ret);
 void answer_done(struct answer *a);
 #define _cleanup_answer_ _cleanup_(answer_done)
 /* Copies the value of a header, or "". */

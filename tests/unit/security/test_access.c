@@ -74,8 +74,8 @@ static void each_role_at_each_operation(void **state)
     json_t *item, *operation;
     char target[512];
     int operations = 0;
-    json_object_foreach(json_object_get(f.contract, "paths"), path, item)
-        json_object_foreach(item, method, operation) {
+    json_object_foreach (json_object_get(f.contract, "paths"), path, item)
+        json_object_foreach (item, method, operation) {
             const char *id = json_str(operation, "operationId"), *word = json_str(operation, "x-role");
             enum role needed = ROLE_PUBLIC;
             if (!id)

@@ -69,9 +69,13 @@ static void an_untouched_chain_is_good(void **state)
 static void any_changed_field_is_found(void **state)
 {
     static const char *const changes[] = {
-        "at = at + 1", "actor = replace(actor, 'owner', 'other')", "address = '1.2.3.4'", "request_id = 'x'", "operation = 'other'",
-        "entity_type = 'x'", "entity_id = 'x'", "outcome = 'denied'", "before_state = '{}'", "after_state = ''", "after_state = '{}'",
-        "previous_hash = hash", "hash = previous_hash", "hash = upper(hash)",
+        "at = at + 1",          "actor = replace(actor, 'owner', 'other')",
+        "address = '1.2.3.4'",  "request_id = 'x'",
+        "operation = 'other'",  "entity_type = 'x'",
+        "entity_id = 'x'",      "outcome = 'denied'",
+        "before_state = '{}'",  "after_state = ''",
+        "after_state = '{}'",   "previous_hash = hash",
+        "hash = previous_hash", "hash = upper(hash)",
     };
     write_entries(4);
     for (size_t i = 0; i < ARRAY_LEN(changes); i++) {
@@ -98,10 +102,13 @@ static void a_removed_an_inserted_and_a_swapped_entry_are_found(void **state)
         { "DELETE FROM audit_log WHERE seq = 3; UPDATE audit_log SET seq = seq - 1 WHERE seq > 3", 3 },
         { "UPDATE audit_log SET seq = seq + 100 WHERE seq > 3; INSERT INTO audit_log SELECT 4, at, actor, address, request_id, operation, "
           "entity_type, entity_id, outcome, before_state, after_state, previous_hash, hash FROM audit_log WHERE seq = 3;"
-          "UPDATE audit_log SET seq = seq - 99 WHERE seq > 100", 4 },
-        { "UPDATE audit_log SET seq = 1000 WHERE seq = 2; UPDATE audit_log SET seq = 2 WHERE seq = 3; UPDATE audit_log SET seq = 3 WHERE seq = 1000", 2 },
+          "UPDATE audit_log SET seq = seq - 99 WHERE seq > 100",
+          4 },
+        { "UPDATE audit_log SET seq = 1000 WHERE seq = 2; UPDATE audit_log SET seq = 2 WHERE seq = 3; UPDATE audit_log SET seq = 3 WHERE seq = 1000",
+          2 },
         { "INSERT INTO audit_log SELECT 0, at, actor, address, request_id, operation, entity_type, entity_id, outcome, before_state, "
-          "after_state, previous_hash, hash FROM audit_log WHERE seq = 1", 0 },
+          "after_state, previous_hash, hash FROM audit_log WHERE seq = 1",
+          0 },
     };
     write_entries(6);
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
@@ -189,7 +196,8 @@ static void refused_writes_are_entries_too_and_reads_are_not(void **state)
     fixture_ask(&f, "POST", "/v1/tokens/rotate", key_header(secret, viewer), NULL, &denied);
     fixture_ask(&f, "POST", "/v1/keys", admin, "{\"name\":\"\"}", &bad);
     fixture_ask(&f, "GET", "/v1/keys", admin, NULL, &read);
-    fixture_ask(&f, "POST", "/v1/tokens/rotate", "", NULL, &stranger); /* nobody in particular: not kept, so nobody can fill the audit */
+    fixture_ask(&f, "POST", "/v1/tokens/rotate", "", NULL,
+                &stranger); /* nobody in particular: not kept, so nobody can fill the audit */
     assert_int_equal(denied.status, 403);
     assert_int_equal(bad.status, 400);
     assert_int_equal(stranger.status, 401);
@@ -210,8 +218,13 @@ static void lists_filter_and_page(void **state)
         const char *query;
         size_t count;
     } cases[] = {
-        { "?operation=createKey", 1 }, { "?operation=rotateTokenKey", 7 }, { "?operation=none", 0 }, { "?actor=owner", 8 },
-        { "?actor=nobody", 0 }, { "?actor=owner&operation=createKey", 1 }, { "?limit=3", 3 },
+        { "?operation=createKey", 1 },
+        { "?operation=rotateTokenKey", 7 },
+        { "?operation=none", 0 },
+        { "?actor=owner", 8 },
+        { "?actor=nobody", 0 },
+        { "?actor=owner&operation=createKey", 1 },
+        { "?limit=3", 3 },
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         _cleanup_answer_ struct answer a = { 0 };
@@ -223,7 +236,7 @@ static void lists_filter_and_page(void **state)
         _cleanup_answer_ struct answer a = { 0 };
         size_t i;
         json_t *entry, *entries = list(query, &a);
-        json_array_foreach(entries, i, entry)
+        json_array_foreach (entries, i, entry)
             assert_int_equal(json_int(entry, "seq", 0), expected--);
         const char *next = json_str(a.body, "next");
         query[0] = '\0';

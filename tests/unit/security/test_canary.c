@@ -43,8 +43,10 @@ static void the_search_finds_a_secret_in_each_form(void **state)
 {
     static const char secret[] = "s3cret/va+lue?";
     const struct canary c = { "it", secret, strlen(secret) };
-    static const char *const texts[] = { "x=s3cret/va+lue?.", "s3cret%2Fva%2Blue%3F", "7333637265742f76612b6c75653f", "7333637265742F76612B6C75653F",
-                                         "czNjcmV0L3ZhK2x1ZT8=", "eHMzY3JldC92YStsdWU/", "eHhzM2NyZXQvdmErbHVlPw" };
+    static const char *const texts[] = {
+        "x=s3cret/va+lue?.",    "s3cret%2Fva%2Blue%3F", "7333637265742f76612b6c75653f", "7333637265742F76612B6C75653F",
+        "czNjcmV0L3ZhK2x1ZT8=", "eHMzY3JldC92YStsdWU/", "eHhzM2NyZXQvdmErbHVlPw"
+    };
     for (size_t i = 0; i < ARRAY_LEN(texts); i++)
         assert_string_equal(canary_found(&c, 1, texts[i], strlen(texts[i])), "it");
     assert_null(canary_found(&c, 1, "s3cret and value", 16));
@@ -112,13 +114,15 @@ static void live_a_little(char cookie[64], char key[64], char token[4096], char 
     fixture_ask(&f, "POST", "/v1/sessions", "", body, &a);
     answer_done(&a);
     fixture_ask(&f, "POST", "/v1/sessions", "", body, &a); /* used up */
-    canary_expect_none(&(struct canary){ "login token", login, strlen(login) }, 1, "the refusal of a login", a.text, strlen(a.text));
+    canary_expect_none(&(struct canary){ "login token", login, strlen(login) }, 1, "the refusal of a login", a.text,
+                       strlen(a.text));
     answer_done(&a);
 }
 
 static void ask_everything(const struct canary *list, size_t n)
 {
-    static const char *const targets[] = { "/v1/keys", "/v1/audit", "/v1/audit/verify", "/v1/sessions/current", "/v1/keys/none" };
+    static const char *const targets[] = { "/v1/keys", "/v1/audit", "/v1/audit/verify", "/v1/sessions/current",
+                                           "/v1/keys/none" };
     char header[128];
     for (size_t i = 0; i < ARRAY_LEN(targets); i++) {
         _cleanup_answer_ struct answer a = { 0 };
@@ -136,12 +140,14 @@ static void o32_o34_planted_secrets_stay_where_they_belong(void **state)
     master_key(master);
     /* A key's first 12 letters are shown on purpose, so the rest is looked for. */
     const struct canary list[] = {
-        { "the owner's key", f.owner + 13, 43 }, { "an API key", key + 13, 43 },       { "a session token", cookie, 43 },
-        { "a login token", login, 43 },          { "a bearer token", token, 200 },     { "the signing key", signing, sizeof signing },
+        { "the owner's key", f.owner + 13, 43 }, { "an API key", key + 13, 43 },
+        { "a session token", cookie, 43 },       { "a login token", login, 43 },
+        { "a bearer token", token, 200 },        { "the signing key", signing, sizeof signing },
         { "the master key", master, 64 },
     };
     ask_everything(list, ARRAY_LEN(list));
-    size_t files = canary_expect_none_in_files(list, ARRAY_LEN(list), f.dir, (const char *const[]){ "hub.secret", NULL });
+    size_t files =
+        canary_expect_none_in_files(list, ARRAY_LEN(list), f.dir, (const char *const[]){ "hub.secret", NULL });
     assert_true(files >= 3); /* database, its write-ahead log, the log */
     char text[64];
     assert_true(pread(log_fd, text, sizeof text, 0) > 10); /* something was logged at all */
@@ -158,7 +164,8 @@ static void a_kept_answer_is_sealed(void **state)
     fixture_ask(&f, "POST", "/v1/tokens/rotate", headers, NULL, &a);
     assert_int_equal(a.status, 200);
     assert_int_equal(fixture_number(&f, "SELECT COUNT(*) FROM idempotency_keys WHERE body_sealed IS NOT NULL"), 1);
-    const struct canary list[] = { { "the client's idempotency key", "canary-of-a-key", 15 }, { "the reply's shape", "\"rotatedAt\"", 11 } };
+    const struct canary list[] = { { "the client's idempotency key", "canary-of-a-key", 15 },
+                                   { "the reply's shape", "\"rotatedAt\"", 11 } };
     (void)canary_expect_none_in_files(list, ARRAY_LEN(list), f.dir, NULL);
 }
 

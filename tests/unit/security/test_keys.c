@@ -68,8 +68,10 @@ static void wrong_expired_and_revoked_are_refused_alike(void **state)
     fixture_pass(60001);
     assert_true(opens(good));
     assert_int_equal(keys_revoke(f.security, id, NULL), 0);
-    const char *const bad[] = { "", "hbc_", "x", "hbc_12345678_", changed, good, short_lived,
-                                "hbc_00000000_0000000000000000000000000000000000000000000" };
+    const char *const bad[] = {
+        "",      "hbc_", "x",         "hbc_12345678_",
+        changed, good,   short_lived, "hbc_00000000_0000000000000000000000000000000000000000000"
+    };
     char first[512] = "";
     for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
         struct error e = ERROR_INIT;

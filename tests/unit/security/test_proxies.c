@@ -20,7 +20,8 @@ static int start_direct(void **state)
 
 static int start_behind_proxy(void **state)
 {
-    fixture_start(&f, &(struct fixture_options){ .server = true, .anonymous_per_minute = 100, .trusted_proxies = "127.0.0.0/8, 10.1.0.0/16" });
+    fixture_start(&f, &(struct fixture_options){
+                          .server = true, .anonymous_per_minute = 100, .trusted_proxies = "127.0.0.0/8, 10.1.0.0/16" });
     return 0;
 }
 
@@ -67,7 +68,8 @@ static void the_first_that_is_no_proxy_of_ours_is_the_client(void **state)
 
 static void a_list_that_cannot_be_read_is_refused_by_name(void **state)
 {
-    static const char *const lists[] = { "10.0.0.0/33", "::1/129", "10.0.0/8", "host.example", "10.0.0.1/", "10.0.0.1/-1", "10.0.0.1/8x", "1.2.3.4 5.6.7.8" };
+    static const char *const lists[] = { "10.0.0.0/33", "::1/129",     "10.0.0/8",    "host.example",
+                                         "10.0.0.1/",   "10.0.0.1/-1", "10.0.0.1/8x", "1.2.3.4 5.6.7.8" };
     for (size_t i = 0; i < ARRAY_LEN(lists); i++) {
         struct error e = ERROR_INIT;
         struct proxies *p = NULL;
@@ -123,7 +125,8 @@ static struct tally thousand_logins(const char *format_v6_host)
     for (int i = 0; i < 1000; i++) {
         char headers[160], guess[64];
         if (format_v6_host)
-            (void)snprintf(headers, sizeof headers, "X-Forwarded-For: 9.9.%d.%d, %s%x\r\n", i >> 8, i & 255, format_v6_host, i + 1);
+            (void)snprintf(headers, sizeof headers, "X-Forwarded-For: 9.9.%d.%d, %s%x\r\n", i >> 8, i & 255,
+                           format_v6_host, i + 1);
         else
             (void)snprintf(headers, sizeof headers, "X-Forwarded-For: %d.%d.7.8\r\n", 1 + i / 250, i % 250);
         (void)snprintf(guess, sizeof guess, "hbc_%08x_%043d", i, i);
@@ -159,7 +162,8 @@ static void o43_behind_a_proxy_the_rightmost_counts(void **state)
     for (int i = 0; i < 300; i++) {
         char headers[160], guess[64];
         (void)snprintf(guess, sizeof guess, "hbc_%08x_%043d", i, i);
-        (void)snprintf(headers, sizeof headers, "X-Forwarded-For: 8.8.%d.%d\r\nX-Forwarded-For: 198.51.100.7\r\n", i >> 8, i & 255);
+        (void)snprintf(headers, sizeof headers, "X-Forwarded-For: 8.8.%d.%d\r\nX-Forwarded-For: 198.51.100.7\r\n",
+                       i >> 8, i & 255);
         limited += log_in_with(headers, guess) == 429;
     }
     assert_in_range(limited, 100, 280);

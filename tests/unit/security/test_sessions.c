@@ -89,7 +89,8 @@ static void wrong_proofs_open_nothing(void **state)
     assert_int_equal(log_in("loginToken", "", &l), 400);
     assert_int_equal(status_of("GET", "/v1/sessions/current", "Cookie: hbcloud_session=\r\n"), 401);
     assert_int_equal(status_of("GET", "/v1/sessions/current",
-                               "Cookie: hbcloud_session=0000000000000000000000000000000000000000000\r\n"), 401);
+                               "Cookie: hbcloud_session=0000000000000000000000000000000000000000000\r\n"),
+                     401);
     assert_int_equal(status_of("GET", "/v1/sessions/current", ""), 401);
 }
 
@@ -119,7 +120,8 @@ static void writes_need_the_csrf_token(void **state)
     assert_int_equal(status_of("GET", "/v1/keys", l.cookie), 200);
     fixture_ask(&f, "POST", "/v1/tokens/rotate", l.cookie, NULL, &a);
     assert_int_equal(a.status, 403);
-    assert_string_equal(json_str(a.body, "error.code") ? json_str(a.body, "error.code") : json_str(a.body, "code"), "CSRF_TOKEN_REQUIRED");
+    assert_string_equal(json_str(a.body, "error.code") ? json_str(a.body, "error.code") : json_str(a.body, "code"),
+                        "CSRF_TOKEN_REQUIRED");
     assert_int_equal(status_of("POST", "/v1/tokens/rotate", wrong), 403);
     assert_int_equal(status_of("DELETE", "/v1/sessions/current", l.cookie), 403);
     assert_int_equal(status_of("POST", "/v1/tokens/rotate", l.both), 200);

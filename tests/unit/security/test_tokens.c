@@ -86,7 +86,8 @@ static void leaked_key(uint8_t ret[32])
     char context[64];
     size_t len = 0, n = 0;
     assert_int_equal(store_acquire(f.store, STORE_READ, &c, NULL), 0);
-    assert_int_equal(store_query(c, NULL, &rows, "SELECT kid, key_sealed FROM signing_keys WHERE retired_at IS NULL", ""), 0);
+    assert_int_equal(
+        store_query(c, NULL, &rows, "SELECT kid, key_sealed FROM signing_keys WHERE retired_at IS NULL", ""), 0);
     assert_int_equal(rows_next(rows, NULL), 1);
     (void)snprintf(context, sizeof context, "signing:%s", rows_text(rows, 0));
     const void *sealed = rows_blob(rows, 1, &len);
@@ -98,8 +99,9 @@ static void leaked_key(uint8_t ret[32])
 
 static char *claims(const char *exp, const char *more)
 {
-    return str_printf("{\"iss\":\"hbcloud\",\"sub\":\"%s\",\"via\":\"key\",\"name\":\"owner\",\"role\":\"admin\",\"iat\":1,\"exp\":%s%s}",
-                      f.owner_id, exp, more);
+    return str_printf(
+        "{\"iss\":\"hbcloud\",\"sub\":\"%s\",\"via\":\"key\",\"name\":\"owner\",\"role\":\"admin\",\"iat\":1,\"exp\":%s%s}",
+        f.owner_id, exp, more);
 }
 
 static char *soon(void)
@@ -171,10 +173,18 @@ static void o44_the_forgers_tools_work(void **state)
 static void o44_the_algorithm_is_the_keys(void **state)
 {
     static const char *const headers[] = {
-        "{\"alg\":\"none\",\"kid\":\"@\"}", "{\"alg\":\"None\",\"kid\":\"@\"}", "{\"alg\":\"\",\"kid\":\"@\"}",
-        "{\"alg\":\"HS384\",\"kid\":\"@\"}", "{\"alg\":\"HS512\",\"kid\":\"@\"}", "{\"alg\":\"RS256\",\"kid\":\"@\"}",
-        "{\"alg\":\"ES256\",\"kid\":\"@\"}", "{\"alg\":\"hs256\",\"kid\":\"@\"}", "{\"alg\":256,\"kid\":\"@\"}",
-        "{\"alg\":[\"HS256\"],\"kid\":\"@\"}", "{\"kid\":\"@\"}", "{\"alg\":null,\"kid\":\"@\"}",
+        "{\"alg\":\"none\",\"kid\":\"@\"}",
+        "{\"alg\":\"None\",\"kid\":\"@\"}",
+        "{\"alg\":\"\",\"kid\":\"@\"}",
+        "{\"alg\":\"HS384\",\"kid\":\"@\"}",
+        "{\"alg\":\"HS512\",\"kid\":\"@\"}",
+        "{\"alg\":\"RS256\",\"kid\":\"@\"}",
+        "{\"alg\":\"ES256\",\"kid\":\"@\"}",
+        "{\"alg\":\"hs256\",\"kid\":\"@\"}",
+        "{\"alg\":256,\"kid\":\"@\"}",
+        "{\"alg\":[\"HS256\"],\"kid\":\"@\"}",
+        "{\"kid\":\"@\"}",
+        "{\"alg\":null,\"kid\":\"@\"}",
     };
     char token[4096];
     _cleanup_free_ char *at = soon();
@@ -218,9 +228,18 @@ static void o44_a_public_key_is_no_secret(void **state)
 
 static void o44_a_kid_only_names_keys_of_ours(void **state)
 {
-    static const char *const kids[] = { "\"\"", "\"../../../../dev/null\"", "\"/dev/null\"", "\"file:///etc/hostname\"",
-                                        "\"' OR '1'='1\"", "\"@\\u0000\"", "null", "1", "[\"@\"]", "{}",
-                                        "\"018f0000-0000-7000-8000-000000000000\"", "\"hub.secret\"" };
+    static const char *const kids[] = { "\"\"",
+                                        "\"../../../../dev/null\"",
+                                        "\"/dev/null\"",
+                                        "\"file:///etc/hostname\"",
+                                        "\"' OR '1'='1\"",
+                                        "\"@\\u0000\"",
+                                        "null",
+                                        "1",
+                                        "[\"@\"]",
+                                        "{}",
+                                        "\"018f0000-0000-7000-8000-000000000000\"",
+                                        "\"hub.secret\"" };
     uint8_t key[32];
     char token[4096];
     _cleanup_free_ char *at = soon();
@@ -248,19 +267,22 @@ static void o44_expiry_is_a_whole_number_soon(void **state)
     (void)snprintf(text, sizeof text, "\"%lld\"", (long long)now + 600);
     (void)snprintf(real, sizeof real, "%lld.5", (long long)now + 600);
     (void)snprintf(far, sizeof far, "%lld", (long long)now + 3700);
-    const char *const times[] = { past, present, text, real, far, "9223372036854775807", "-1", "0", "null", "true", "[]", "1e400", "99999999999999999999" };
+    const char *const times[] = { past, present, text,   real, far,     "9223372036854775807", "-1",
+                                  "0",  "null",  "true", "[]", "1e400", "99999999999999999999" };
     for (size_t i = 0; i < ARRAY_LEN(times); i++) {
         _cleanup_free_ char *c = claims(times[i], "");
         forge_with_leaked(GOOD_HEADER, c, token);
         refused(token, times[i]);
     }
-    forge_with_leaked(GOOD_HEADER, "{\"iss\":\"hbcloud\",\"sub\":\"x\",\"via\":\"key\",\"name\":\"n\",\"role\":\"admin\"}", token);
+    forge_with_leaked(GOOD_HEADER,
+                      "{\"iss\":\"hbcloud\",\"sub\":\"x\",\"via\":\"key\",\"name\":\"n\",\"role\":\"admin\"}", token);
     refused(token, "no exp");
 }
 
 static void o44_other_claims_count_too(void **state)
 {
-    static const char *const more[] = { ",\"exp\":1", ",\"role\":\"admin\"", ",\"iss\":\"hbcloud\"" }; /* a name twice */
+    static const char *const more[] = { ",\"exp\":1", ",\"role\":\"admin\"",
+                                        ",\"iss\":\"hbcloud\"" }; /* a name twice */
     char token[4096];
     _cleanup_free_ char *at = soon();
     for (size_t i = 0; i < ARRAY_LEN(more); i++) {
@@ -271,12 +293,14 @@ static void o44_other_claims_count_too(void **state)
     static const struct {
         const char *iss, *via, *role, *more;
     } wrong[] = {
-        { "other", "key", "admin", "" }, { "", "key", "admin", "" }, { "hbcloud", "key", "root", "" }, { "hbcloud", "key", "public", "" },
-        { "hbcloud", "key", "", "" }, { "hbcloud", "session", "admin", "" }, { "hbcloud", "key", "admin", "x" },
+        { "other", "key", "admin", "" },    { "", "key", "admin", "" },   { "hbcloud", "key", "root", "" },
+        { "hbcloud", "key", "public", "" }, { "hbcloud", "key", "", "" }, { "hbcloud", "session", "admin", "" },
+        { "hbcloud", "key", "admin", "x" },
     };
     for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {
-        _cleanup_free_ char *c = str_printf("{\"iss\":\"%s\",\"sub\":\"%s%s\",\"via\":\"%s\",\"name\":\"n\",\"role\":\"%s\",\"exp\":%s}",
-                                            wrong[i].iss, f.owner_id, wrong[i].more, wrong[i].via, wrong[i].role, at);
+        _cleanup_free_ char *c =
+            str_printf("{\"iss\":\"%s\",\"sub\":\"%s%s\",\"via\":\"%s\",\"name\":\"n\",\"role\":\"%s\",\"exp\":%s}",
+                       wrong[i].iss, f.owner_id, wrong[i].more, wrong[i].via, wrong[i].role, at);
         forge_with_leaked(GOOD_HEADER, c, token);
         refused(token, c);
     }

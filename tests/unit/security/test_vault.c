@@ -143,7 +143,8 @@ static void a_broken_key_file_is_named_and_kept(void **state)
 {
     char path[128];
     (void)snprintf(path, sizeof path, "%s/hub.secret", f.dir);
-    static const char *const texts[] = { "", "abc\n", "zz11111111111111111111111111111111111111111111111111111111111111\n" };
+    static const char *const texts[] = { "", "abc\n",
+                                         "zz11111111111111111111111111111111111111111111111111111111111111\n" };
     for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
         struct error e = ERROR_INIT;
         _cleanup_free_ char *kept = NULL;

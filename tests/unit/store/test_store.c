@@ -5,9 +5,9 @@
 
 #include <dirent.h>
 #include <setjmp.h>
+#include <sqlite3.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <sqlite3.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -60,8 +60,10 @@ static struct store_conn *acquire(struct fixture *f, enum store_use use)
 static void add_milestone(struct store_conn *c, const char *id, const char *text, int64_t level)
 {
     struct error e = ERROR_INIT;
-    if (store_exec(c, &e, "INSERT INTO learning_milestones (id, category, milestone, difficulty_level, created_at) "
-                          "VALUES ($1, 'x', $2, $3, 1)", "tti", id, text, level) < 0)
+    if (store_exec(c, &e,
+                   "INSERT INTO learning_milestones (id, category, milestone, difficulty_level, created_at) "
+                   "VALUES ($1, 'x', $2, $3, 1)",
+                   "tti", id, text, level) < 0)
         fail_msg("%s", e.message);
 }
 
@@ -83,7 +85,10 @@ static void rows_come_back_as_they_went_in(void **state)
     store_release(w);
     _cleanup_conn_ struct store_conn *c = acquire(f, STORE_READ);
     _cleanup_rows_ struct store_rows *r = NULL;
-    assert_int_equal(store_query(c, NULL, &r, "SELECT milestone, difficulty_level, evidence FROM learning_milestones WHERE id = $1", "t", "a"), 0);
+    assert_int_equal(store_query(c, NULL, &r,
+                                 "SELECT milestone, difficulty_level, evidence FROM learning_milestones WHERE id = $1",
+                                 "t", "a"),
+                     0);
     assert_int_equal(rows_next(r, NULL), 1);
     assert_string_equal(rows_text(r, 0), "quote ' and \xc3\xbc");
     assert_int_equal(rows_int(r, 1), 3);
@@ -105,8 +110,10 @@ static void a_broken_check_is_a_conflict_and_names_it(void **state)
     struct fixture *f = *state;
     struct error e = ERROR_INIT;
     _cleanup_conn_ struct store_conn *w = acquire(f, STORE_WRITE);
-    int r = store_exec(w, &e, "INSERT INTO learning_milestones (id, category, milestone, difficulty_level, created_at) "
-                              "VALUES ('b', 'x', 'y', $1, 1)", "i", (int64_t)9);
+    int r = store_exec(w, &e,
+                       "INSERT INTO learning_milestones (id, category, milestone, difficulty_level, created_at) "
+                       "VALUES ('b', 'x', 'y', $1, 1)",
+                       "i", (int64_t)9);
     assert_int_equal(r, -ERR_CONFLICT);
     assert_non_null(strstr(e.message, "difficulty_level"));
 }
@@ -255,14 +262,19 @@ static void o31_a_start_behind_a_lock_says_why(void **state)
     struct error e = ERROR_INIT;
     int hold = -1;
     struct store_conn *w = acquire(f, STORE_WRITE);
-    assert_int_equal(store_exec(w, NULL, "DELETE FROM schema_migrations WHERE version = 2", ""), 0); /* something to migrate */
+    assert_int_equal(store_exec(w, NULL, "DELETE FROM schema_migrations WHERE version = 2", ""),
+                     0); /* something to migrate */
     assert_int_equal(store_commit(w, NULL), 0);
     store_release(w);
     store_close(TAKE(f->store));
-    pid_t child = process_that_holds(f->path, "BEGIN IMMEDIATE; INSERT INTO learning_milestones (id, category, milestone, created_at) "
-                                              "VALUES ('x', 'x', 'x', 1)", &hold);
+    pid_t child =
+        process_that_holds(f->path,
+                           "BEGIN IMMEDIATE; INSERT INTO learning_milestones (id, category, milestone, created_at) "
+                           "VALUES ('x', 'x', 'x', 1)",
+                           &hold);
     int64_t began = now_ms();
-    assert_int_equal(store_open(&(struct store_options){ .path = f->path, .busy_timeout_ms = 300 }, &second, &e), -ERR_UNAVAILABLE);
+    assert_int_equal(store_open(&(struct store_options){ .path = f->path, .busy_timeout_ms = 300 }, &second, &e),
+                     -ERR_UNAVAILABLE);
     assert_in_range(now_ms() - began, 250, 5000);
     assert_null(second);
     assert_non_null(strstr(e.message, "locked by another program"));
@@ -276,7 +288,8 @@ static void o31_an_idle_reader_blocks_nobody(void **state)
     int hold = -1;
     store_close(TAKE(f->store));
     pid_t child = process_that_holds(f->path, "BEGIN; SELECT COUNT(*) FROM learning_milestones", &hold);
-    assert_int_equal(store_open(&(struct store_options){ .path = f->path, .busy_timeout_ms = 300 }, &f->store, NULL), 0);
+    assert_int_equal(store_open(&(struct store_options){ .path = f->path, .busy_timeout_ms = 300 }, &f->store, NULL),
+                     0);
     struct store_conn *w = acquire(f, STORE_WRITE);
     assert_int_equal(store_exec(w, NULL, "ALTER TABLE learning_milestones ADD COLUMN more TEXT", ""), 0);
     assert_int_equal(store_commit(w, NULL), 0);
@@ -291,7 +304,8 @@ static void an_exhausted_pool_says_so_in_time(void **state)
     struct error e = ERROR_INIT;
     struct store_conn *readers[2], *more = NULL;
     store_close(TAKE(f->store));
-    assert_int_equal(store_open(&(struct store_options){ .path = f->path, .readers = 2, .acquire_ms = 200 }, &f->store, &e), 0);
+    assert_int_equal(
+        store_open(&(struct store_options){ .path = f->path, .readers = 2, .acquire_ms = 200 }, &f->store, &e), 0);
     for (size_t i = 0; i < 2; i++)
         readers[i] = acquire(f, STORE_READ);
     int64_t began = now_ms();
@@ -333,7 +347,7 @@ static void write_past(const char *path, const char *sql)
     (void)sqlite3_close(db);
 }
 
-#define UNDO_2 \
+#define UNDO_2                                                                                                                     \
     "DELETE FROM schema_migrations WHERE version >= 2; DROP TABLE metric_series; DROP TABLE metric_groups; DROP TABLE metric_log;" \
     "DROP TABLE metric_times; DROP TABLE metric_blocks;"
 #define METRIC_TABLES "SELECT COUNT(*) FROM sqlite_master WHERE type = 'table' AND name LIKE 'metric~_%' ESCAPE '~'"
