@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { connect, createServer } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { after, describe, test } from 'node:test';
-import { shellImage } from '../support/images.ts';
+import { shellImage, stay } from '../support/images.ts';
 import { engines } from '../support/parts/docker.ts';
 import { Registry } from '../support/parts/registry.ts';
 import { service, serviceThat, text, useRig } from '../support/rig.ts';
@@ -56,7 +56,7 @@ for (const flavour of engines) {
     });
 
     test('O33 each byte of an environment value is inside the container', async () => {
-      const image = await rig.push('env', '1', shellImage('cat /proc/self/environ; echo; exec sleep 1000'));
+      const image = await rig.push('env', '1', shellImage(`cat /proc/self/environ; echo; ${stay}`));
       await rig.serve('env', image, { container: { image, environment: awkward }, networking: { internalPort: 1, ...alive } });
       const inside = (await rig.logs('env', { tail: 10_000 })).toString('utf8').split('\0');
       for (const [name, value] of Object.entries(awkward)) assert.ok(inside.includes(`${name}=${value}`), name);

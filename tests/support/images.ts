@@ -97,6 +97,9 @@ export function demoImage({ version = '1', env = {}, ballast = 0, labels, health
   }
 }
 
+/** The end of a line for `shellImage`: stays, and ends at once when it is told to. */
+export const stay = "trap 'exit 0' TERM; sleep 1000 & wait";
+
 /** A shell that runs one line; for containers that print, write or burn. */
 export function shellImage(script: string, env: Record<string, string> = {}): Image {
   const root = busyboxRoot();
