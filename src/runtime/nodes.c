@@ -259,10 +259,11 @@ int nodes_set_engine(struct runtime *r, const struct engine_info *info, struct e
     int64_t version = 0;
     (void)pthread_mutex_lock(&r->write_lock);
     _cleanup_json_ json_t *d = node_stored_document(r, r->hub_id, &version);
-    bool docker = info && str_eq(info->kind, "docker");
+    /* The seed's own field for the one engine it knew. */
+    bool seeds_own = info && str_eq(info->kind, "docker");
     int res = d ? 0 : error_set(e, ERR_INTERNAL, "The hub's node is not in the database.");
     if (res == 0) {
-        (void)json_put(d, "metadata.dockerVersion", docker ? json_string(info->version) : json_null());
+        (void)json_put(d, "metadata.dockerVersion", seeds_own ? json_string(info->version) : json_null());
         (void)json_put(d, "metadata.engineName", info ? json_string(info->kind) : json_null());
         (void)json_put(d, "metadata.engineVersion", info ? json_string(info->version) : json_null());
         res = node_save(r, d, version + 1, true, "node.updated", NULL, e);
