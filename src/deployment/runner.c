@@ -59,7 +59,9 @@ static void end_record(struct run *r, const char *state, const char *message)
     int64_t now = clock_now_ms();
     (void)json_put(doc, "status.state", json_string(state));
     (void)json_put(doc, "status.step", json_null());
-    (void)json_put(doc, "status.progress", json_integer(100));
+    /* A failed one stays at the step that it came to. */
+    if (str_eq(state, "completed"))
+        (void)json_put(doc, "status.progress", json_integer(100));
     (void)json_put(doc, "status.message", json_string(message));
     (void)json_put(doc, "timing.completedAt", json_string(time_format(now, at)));
     (void)json_put(doc, "timing.duration", json_integer(now - r->record.started_ms));
