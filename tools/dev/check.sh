@@ -19,15 +19,20 @@ check_format() {
 	return 1
 }
 
-check_warnings() {
+configure_check() {
 	need_c_tests
 	configure build-check --buildtype=debugoptimized -Dwerror=true -Dtests=enabled
+}
+
+check_warnings() {
+	configure_check
 	compile build-check
 }
 
 check_tidy() {
 	need_packages "$CLANG_TIDY"
-	[ -e build-check/compile_commands.json ] || return 1
+	configure_check
+	compile build-check build.ninja
 	find src -name '*.c' | LC_ALL=C sort |
 		xargs -P "$(nproc)" -n 4 "$CLANG_TIDY" -p build-check --quiet --warnings-as-errors='*' \
 			--extra-arg=-Wno-unknown-warning-option >build/check-tidy.log 2>&1 && return 0
