@@ -56,7 +56,7 @@ function options({ unit, max, height = 168 }: Props, labels: string[], width: nu
         width: 1.5,
         dash: DASHES[i % DASHES.length],
         fill: labels.length === 1 ? `${role('--series-1')}1f` : undefined,
-        points: { show: false },
+        points: { show: (u: uPlot) => u.data[0].length === 1, size: 5 }, // one sample makes no line
       })),
     ],
     hooks: { setCursor: [(u) => onIndex(u.cursor.idx ?? null)] },

@@ -1,7 +1,7 @@
 import { useEffect, useMemo, useState } from 'react';
 import { hub } from '@/api/hub';
 import type { Query } from '@/lib/charts';
-import { append, busiest, frame, labelOf, RANGES, type Frame, type Line, type Range } from '@/lib/series';
+import { append, busiest, endOfStep, frame, labelOf, notAfter, RANGES, type Frame, type Line, type Range } from '@/lib/series';
 import { onSample } from '@/state/samples';
 import { useResource } from './useResource';
 
@@ -14,8 +14,9 @@ async function ask(entityId: string, query: Query, range: Range, to: number, sig
   const { ms, step } = RANGES[range];
   const fn = query.fn ?? 'avg';
   const wide = fn === 'rate' && range === '1h' ? RATE_STEP : step;
-  const { series } = await hub.queryMetric({ name: query.name, entity_id: entityId, from: String(to - ms), to: String(to), step: wide, fn }, signal);
-  return series.filter((s) => !query.except || s.tags[query.each ?? ''] !== query.except).map((s) => {
+  const end = endOfStep(to, wide); // the step under way counts too: a young hub has no other
+  const { series } = await hub.queryMetric({ name: query.name, entity_id: entityId, from: String(to - ms), to: String(end), step: wide, fn }, signal);
+  return series.filter((s) => !query.except || s.tags[query.each ?? ''] !== query.except).map((s) => notAfter(s, to)).map((s) => {
     const tag = query.each ? s.tags[query.each] : undefined;
     const own = tag ?? labelOf({}, query.label || query.name);
     return { label: tag && query.label ? `${query.label} ${own}` : own, series: s };

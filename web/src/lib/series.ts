@@ -28,6 +28,18 @@ export const RANGES = {
 } as const;
 export type Range = keyof typeof RANGES;
 
+const UNIT_MS: Record<string, number> = { s: 1000, m: 60_000, h: 3_600_000 };
+
+/* When the step ends in which this moment is: the hub's points are at multiples of the step. */
+export function endOfStep(ms: number, step: string): number {
+  const length = parseInt(step, 10) * (UNIT_MS[step.slice(-1)] ?? 1000);
+  return Math.ceil(ms / length) * length;
+}
+
+/* The point of the step under way stands at the present, not in the future. */
+export const notAfter = <S extends Series>(series: S, now: number): S =>
+  ({ ...series, points: series.points.map(([ms, value]) => [ms == null ? null : Math.min(ms, now), value ?? null]) });
+
 /* Lines with different times (another sampler, a gap) meet on the union of their times. */
 export function frame(lines: Line[]): Frame {
   const all = new Set<number>();

@@ -56,7 +56,7 @@ function open(attempt: number) {
   const es = new EventSource('/v1/events');
   source = es;
   es.onopen = () => {
-    if (opened) countGap();
+    if (opened || attempt > 1) countGap(); // what was asked for meanwhile may have failed
     opened = true;
     setLink({ phase: 'open' });
   };

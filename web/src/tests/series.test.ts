@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { append, bridge, busiest, frame, summary, type Line } from '@/lib/series';
+import { append, bridge, busiest, endOfStep, frame, notAfter, summary, type Line } from '@/lib/series';
 
 const line = (label: string, points: (number | null)[][]): Line => ({ label, series: { tags: {}, points } });
 
@@ -27,6 +27,11 @@ describe('chart data', () => {
   it('begins a line with its first sample, where a young hub had none yet', () => {
     const grown = append(append(frame([]), 10, { cpu: 5 }, 60), 20, { cpu: 6, steal: 1 }, 60);
     expect(grown).toEqual({ times: [10, 20], columns: [{ label: 'cpu', values: [5, 6] }, { label: 'steal', values: [null, 1] }] });
+  });
+  it('counts the step under way, at the present', () => {
+    expect(endOfStep(61_000, '1m')).toBe(120_000);
+    expect(endOfStep(7_200_000, '1h')).toBe(7_200_000);
+    expect(notAfter({ tags: {}, points: [[60_000, 1], [120_000, 2]] }, 61_000).points).toEqual([[60_000, 1], [61_000, 2]]);
   });
   it('goes on over a step without a sample, and breaks at an outage', () => {
     expect(bridge([1, null, 3, null, null, null, 7, null], 2)).toEqual([1, undefined, 3, null, null, null, 7, null]);
