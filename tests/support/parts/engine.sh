@@ -41,7 +41,9 @@ while :; do
 	wait "$dockerd_pid"
 	status=$?
 	while [ "$stopping" = 0 ] && [ -e "$dir/paused" ]; do sleep 0.1; done
-	[ "$stopping" = 0 ] && [ -e "$dir/again" ] || break
+	if [ "$stopping" != 0 ] || [ ! -e "$dir/again" ]; then
+		break
+	fi
 	rm "$dir/again"
 	start_dockerd "$@"
 done
