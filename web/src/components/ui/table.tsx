@@ -1,10 +1,19 @@
-import type { ComponentProps } from 'react';
+import { useEffect, useRef, useState, type ComponentProps } from 'react';
 import { cn } from '@/lib/cn';
 
-/* Scrolls by itself on narrow screens, so that the page never does. */
+/* Scrolls by itself on narrow screens, so that the page never does; where it does, the keyboard can reach it. */
 export function Table({ className, ...rest }: ComponentProps<'table'>) {
+  const box = useRef<HTMLDivElement>(null);
+  const [wide, setWide] = useState(false);
+  useEffect(() => {
+    const el = box.current;
+    if (!el) return;
+    const observer = new ResizeObserver(() => setWide(el.scrollWidth > el.clientWidth));
+    observer.observe(el);
+    return () => observer.disconnect();
+  }, []);
   return (
-    <div className="relative overflow-x-auto">
+    <div ref={box} className="relative overflow-x-auto" {...(wide && { tabIndex: 0, role: 'region', 'aria-label': 'Table, wider than the screen' })}>
       <table className={cn('w-full border-collapse text-left text-sm', className)} {...rest} />
     </div>
   );
