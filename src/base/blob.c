@@ -2,6 +2,8 @@
 
 #include <stdatomic.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 struct blob *blob_new(const void *bytes, size_t len)
 {
@@ -9,6 +11,7 @@ struct blob *blob_new(const void *bytes, size_t len)
     if (!b)
         return NULL;
     atomic_init(&b->refs, 1);
+    atomic_init(&b->file, -1);
     b->len = len;
     if (len && bytes)
         memcpy(b->data, bytes, len);
@@ -29,6 +32,20 @@ struct blob *blob_ref(struct blob *b)
 
 void blob_unref(struct blob *b)
 {
-    if (b && atomic_fetch_sub_explicit(&b->refs, 1, memory_order_acq_rel) == 1)
-        free(b);
+    if (!b || atomic_fetch_sub_explicit(&b->refs, 1, memory_order_acq_rel) != 1)
+        return;
+    if (b->file >= 0)
+        (void)close(b->file);
+    free(b);
+}
+
+void blob_make_file(struct blob *b)
+{
+    if (b->file >= 0)
+        return;
+    int fd = memfd_create("blob", MFD_CLOEXEC);
+    if (fd >= 0 && write(fd, b->data, b->len) == (ssize_t)b->len)
+        b->file = fd;
+    else if (fd >= 0)
+        (void)close(fd);
 }

@@ -390,6 +390,15 @@ static void log_request(const struct request *rq, const struct reply *rp, const 
         log_debug("%.16s %.200s %d in %lld ms", method, path, rp->status, ms);
 }
 
+static void refuse(struct request *rq, struct reply *rp, const struct error *e)
+{
+    struct error again = ERROR_INIT;
+    reply_error(rp, rq, e);
+    if (reply_check(rp, rq, &again) < 0)
+        log_error("an error's reply breaks the contract: %s", again.message);
+    error_done(&again);
+}
+
 static void answer(struct request *rq, struct reply *rp)
 {
     struct error e = ERROR_INIT;
@@ -403,13 +412,8 @@ static void answer(struct request *rq, struct reply *rp)
         error_done(&e);
         return;
     }
-    if (r < 0) {
-        reply_error(rp, rq, &e);
-        struct error again = ERROR_INIT;
-        if (reply_check(rp, rq, &again) < 0)
-            log_error("an error's reply breaks the contract: %s", again.message);
-        error_done(&again);
-    }
+    if (r < 0)
+        refuse(rq, rp, &e);
     record(rq, rp, &c, &e);
     api_count(rq, rp);
     log_request(rq, rp, path, &e);
@@ -449,7 +453,7 @@ static void answer_at_once(struct request *rq, struct reply *rp)
     if (r == 0)
         r = reply_check(rp, rq, &e);
     if (r < 0)
-        reply_error(rp, rq, &e);
+        refuse(rq, rp, &e);
     api_count(rq, rp);
     log_request(rq, rp, http_path(rq->x), &e);
     reply_send(rp, rq);

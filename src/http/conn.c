@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -180,12 +181,15 @@ static int consume(struct conn *c, const char *data, size_t len, size_t used)
     return 0;
 }
 
-static ssize_t transmit(struct conn *c, const struct iovec *iov, int n)
+/* A loop's thread has all signals blocked, so sendfile's SIGPIPE harms nobody. */
+static ssize_t transmit(struct conn *c, const struct outq_gather *g, int n)
 {
     if (c->tls)
-        return tls_writev(c->tls, iov, n);
-    struct msghdr msg = { .msg_iov = (struct iovec *)(uintptr_t)iov, .msg_iovlen = (size_t)n };
-    ssize_t r = sendmsg(c->fd, &msg, MSG_NOSIGNAL);
+        return tls_writev(c->tls, g->iov, n);
+    off_t from = (off_t)g->file_from;
+    struct msghdr msg = { .msg_iov = (struct iovec *)(uintptr_t)g->iov, .msg_iovlen = (size_t)n };
+    ssize_t r = g->file >= 0 ? sendfile(c->fd, g->file, &from, g->file_len)
+                             : sendmsg(c->fd, &msg, MSG_NOSIGNAL | (g->more ? MSG_MORE : 0));
     return r < 0 ? -errno : r;
 }
 
@@ -196,7 +200,7 @@ static ssize_t send_gathered(struct conn *c, const struct outq_gather *g, int n)
         return 0;
     ssize_t sent;
     do
-        sent = transmit(c, g->iov, n);
+        sent = transmit(c, g, n);
     while (sent == -EINTR);
     if (sent == -EAGAIN) {
         c->writable = false;
@@ -273,6 +277,7 @@ static enum step begin_reply(struct conn *c)
     if (x->stream)
         return begin_stream(c);
     c->close_after = x->close;
+    c->out.files = !c->tls; /* TLS has to see the bytes */
     bool ok = x->reply_head && outq_push(&c->out, x->reply_head, false) == 0 &&
               (!x->reply_body || outq_push(&c->out, x->reply_body, false) == 0);
     exchange_free(TAKE(c->x));

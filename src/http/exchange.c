@@ -120,6 +120,8 @@ static const char *date_text(void)
 /* The server alone decides on framing; a handler's word on it is dropped. */
 static bool is_own_field(const char *name)
 {
+    if (!strchr("ctdCTD", *name)) /* most names end here */
+        return false;
     return strcasecmp(name, "content-length") == 0 || strcasecmp(name, "transfer-encoding") == 0 ||
            strcasecmp(name, "connection") == 0 || strcasecmp(name, "date") == 0;
 }
@@ -135,6 +137,17 @@ bool exchange_fields_ok(const struct http_field *fields, size_t n)
 static char *put(char *at, const char *text)
 {
     return stpcpy(at, text);
+}
+
+static char *put_field(char *at, const char *name, const char *value)
+{
+    at = put(at, name);
+    *at++ = ':';
+    *at++ = ' ';
+    at = put(at, value);
+    *at++ = '\r';
+    *at++ = '\n';
+    return at;
 }
 
 /* This is done for each reply, and printf takes ten times as long. */
@@ -167,7 +180,7 @@ struct blob *exchange_head(const struct http_exchange *x, int status, const stru
         at = put(at, "Connection: close\r\n");
     for (size_t i = 0; i < n; i++)
         if (!is_own_field(fields[i].name))
-            at = put(put(put(put(at, fields[i].name), ": "), fields[i].value), "\r\n");
+            at = put_field(at, fields[i].name, fields[i].value);
     at = put(at, "\r\n");
     b->len = (size_t)(at - b->data);
     return b;

@@ -69,8 +69,12 @@ static bool equals(const char *s, size_t n, const char *text)
 
 bool http1_field_ok(const char *name, const char *value)
 {
-    size_t n = strlen(name), v = strlen(value);
-    return n > 0 && span(name, n, TOKEN) == n && span(value, v, VALUE) == v;
+    const char *n = name;
+    while (classes[(unsigned char)*n] & TOKEN)
+        n++;
+    while (classes[(unsigned char)*value] & VALUE)
+        value++;
+    return n > name && !*n && !*value; /* NUL is of no class */
 }
 
 /* ---- request line ---- */

@@ -66,12 +66,26 @@ static int add(struct iovec *iov, int n, const char *data, size_t len, size_t *s
     return n + 1;
 }
 
+static int gather_file(const struct blob *b, size_t skip, struct outq_gather *g)
+{
+    g->file = blob_file(b);
+    g->file_from = skip;
+    g->file_len = b->len - skip;
+    return 1;
+}
+
 int outq_gather(const struct outq *q, struct outq_gather *g)
 {
     int n = 0;
     size_t skip = q->offset;
+    g->file = -1;
+    g->more = false;
     for (unsigned i = 0; i < q->count && i < OUTQ_GATHER; i++) {
         const struct outq_item *item = &q->items[(q->first + i) % q->cap];
+        if (q->files && !item->chunk && blob_file(item->blob) >= 0) {
+            g->more = i > 0;
+            return g->more ? n : gather_file(item->blob, skip, g);
+        }
         if (item->chunk)
             n = add(g->iov, n, g->size_line[i], size_line(item->blob->len, g->size_line[i]), &skip);
         n = add(g->iov, n, item->blob->data, item->blob->len, &skip);

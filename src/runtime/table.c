@@ -307,10 +307,15 @@ void table_scan(struct table *t, const struct table_scan *s)
 
 #define CACHED_LISTS 32
 #define CACHED_BYTES_MAX (4 << 20)
+/* A list that was asked for so often, and neither small nor huge, is sent from a file in memory: see blob_make_file. */
+#define FILE_HITS 8
+#define FILE_MIN (32u << 10)
+#define FILE_MAX (512u << 10)
 
 struct cached_list {
     char *query;
     uint64_t generation, used;
+    unsigned hits;
     struct blob *body;
 };
 
@@ -361,6 +366,8 @@ struct blob *list_cache_get(struct list_cache *c, const char *query, uint64_t ge
         struct cached_list *l = &c->lists[i];
         if (l->body && l->generation == generation && str_eq(l->query, query)) {
             l->used = ++c->turn;
+            if (++l->hits == FILE_HITS && l->body->len >= FILE_MIN && l->body->len <= FILE_MAX)
+                blob_make_file(l->body);
             body = blob_ref(l->body);
         }
     }
@@ -389,6 +396,6 @@ void list_cache_put(struct list_cache *c, const char *query, uint64_t generation
     }
     free(slot->query);
     blob_unref(slot->body);
-    *slot = (struct cached_list){ copy, generation, ++c->turn, blob_ref(body) };
+    *slot = (struct cached_list){ copy, generation, ++c->turn, 0, blob_ref(body) };
     (void)pthread_mutex_unlock(&c->lock);
 }

@@ -18,7 +18,7 @@ static bool gate_open;
 static unsigned waiting, stream_count;
 static _Atomic unsigned handled, closed_streams;
 static struct http_stream *streams[STREAMS_MAX];
-static struct blob *big;
+static struct blob *big, *filed;
 
 /* ---- the handler ---- */
 
@@ -72,6 +72,8 @@ static void handle(void *ctx, struct http_exchange *x)
         reply_text(x, 200, "through", 7);
     } else if (strcmp(path, "/big") == 0)
         http_reply(x, 200, NULL, 0, big);
+    else if (strcmp(path, "/filed") == 0)
+        http_reply(x, 200, NULL, 0, filed);
     else if (strcmp(path, "/empty") == 0)
         http_reply(x, 204, NULL, 0, big);
     else if (strcmp(path, "/same") == 0)
@@ -136,6 +138,10 @@ static void fill_big(void)
     for (size_t i = 0; i < FIXTURE_BIG; i++)
         big->data[i] = (char)('a' + i % 23);
     big->data[FIXTURE_BIG] = '\0';
+    filed = blob_new(big->data, FIXTURE_BIG);
+    assert_non_null(filed);
+    blob_make_file(filed);
+    assert_true(blob_file(filed) >= 0);
 }
 
 void fixture_start(const struct http_server_options *o)
@@ -163,6 +169,7 @@ int fixture_teardown(void **state)
     fixture_open_gate();
     fixture_stop(0);
     blob_unref(TAKE(big));
+    blob_unref(TAKE(filed));
     return 0;
 }
 

@@ -15,7 +15,7 @@
 #include <cmocka.h>
 
 /* Paths: /hello "hello", /echo the body, /gate waits for fixture_open_gate then "through", /big FIXTURE_BIG
- * bytes, /empty 204, /same 304, /split a header with a line break, /mute no reply, /know remembers the address,
+ * bytes, /filed the same from a blob with a file, /empty 204, /same 304, /split a header with a line break, /mute no reply, /know remembers the address,
  * /inline answered on the loop, /stream an event stream. Bodies over 1 MiB and path /deny are refused on their head. */
 #define FIXTURE_BIG (8u << 20)
 

@@ -15,6 +15,7 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -207,12 +208,91 @@ static void streams_reach_all(void **state)
     }
 }
 
+/* ---- shortcuts ---- */
+
+static atomic_int at_once, known_at_once, at_hand;
+
+static int authenticate_at_once(void *ctx, struct request *rq, struct actor *ret)
+{
+    if (!atomic_load(&known_at_once))
+        return -1;
+    *ret = (struct actor){ .role = ROLE_VIEWER, .kind = "key", .id = "k" };
+    return 0;
+}
+
+static bool shared_at_once(void *room, const char *query, struct reply *rp)
+{
+    const struct toy *t = room;
+    if (*query || !atomic_load(&at_hand))
+        return false;
+    at_once++;
+    reply_blob(rp, 200, "application/json", t->shared, "\"shared-1\"");
+    return true;
+}
+
+static int start_shortcut(void **state)
+{
+    static const struct api_shortcut shortcuts[] = { { "getShared", shared_at_once } };
+    struct error e = ERROR_INIT;
+    memset(&toy, 0, sizeof toy);
+    toy.shared = blob_new("{\"shared\":true}", 15);
+    at_once = known_at_once = at_hand = 0;
+    struct api_options o = toy_options(&toy);
+    o.hooks.authenticate_at_once = authenticate_at_once;
+    if (api_new(&o, &api, &e) < 0 || api_add(api, toy_rows, toy_row_count, &toy, &e) < 0 ||
+        api_add(api, api_builtin_operations, API_BUILTIN_COUNT, api, &e) < 0)
+        return -1;
+    api_add_shortcuts(api, shortcuts, 1);
+    return api_seal(api, &e) == 0 && listen_on(&e) == 0 ? 0 : -1;
+}
+
+static int end_shortcut(void **state)
+{
+    blob_unref(toy.shared);
+    return end(state);
+}
+
+static void ask(int fd, const char *target, const char *header, const char *status, int shortcuts)
+{
+    char line[256], text[8192] = "";
+    (void)snprintf(line, sizeof line, "GET %s HTTP/1.1\r\nHost: x\r\n%s\r\n", target, header);
+    say(fd, line);
+    if (!read_until(fd, *status == '3' ? "\r\n\r\n" : "}", text, sizeof text))
+        fail_msg("%s %s: %s", target, header, text);
+    if (strncmp(text + strlen("HTTP/1.1 "), status, 3) != 0)
+        fail_msg("%s %s: %s", target, header, text);
+    assert_non_null(strstr(text, "RateLimit-Limit: 100\r\n")); /* counted, and once */
+    assert_null(strstr(strstr(text, "RateLimit-Limit") + 1, "RateLimit-Limit"));
+    assert_non_null(strstr(text, "X-Content-Type-Options: nosniff\r\n"));
+    assert_int_equal(at_once, shortcuts);
+}
+
+/* The same reply with and without the shortcut; who is not known at once, or over the limit, gets what a worker would say. */
+static void what_is_at_hand_is_answered_at_once(void **state)
+{
+    int fd = connect_to();
+    atomic_store(&at_hand, 1);
+    ask(fd, "/v1/shared", "", "200", 0);
+    atomic_store(&known_at_once, 1);
+    ask(fd, "/v1/shared", "", "200", 1);
+    ask(fd, "/v1/shared", "If-None-Match: \"shared-1\"\r\n", "304", 2);
+    ask(fd, "/v1/shared?unknown=1", "", "400", 2);
+    ask(fd, "/v1/shared", "Accept: text/csv\r\n", "406", 2);
+    toy.limited = true;
+    ask(fd, "/v1/shared", "", "429", 3);
+    toy.limited = false;
+    atomic_store(&at_hand, 0);
+    ask(fd, "/v1/shared", "", "200", 3);
+    (void)close(fd);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(talks_over_one_connection, start, end),
         cmocka_unit_test_setup_teardown(refuses_early_with_the_standard_error, start, end),
         cmocka_unit_test_setup_teardown(streams_reach_all, start_stream, end),
+        cmocka_unit_test_setup_teardown(what_is_at_hand_is_answered_at_once, start_shortcut, end_shortcut),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

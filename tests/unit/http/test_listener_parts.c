@@ -7,6 +7,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -229,9 +230,45 @@ static void any_short_write_keeps_the_bytes(void **state)
     blob_unref(none);
 }
 
+/* A blob with a file leaves by itself, from where the last write ended; what follows it is told before. */
+static void a_file_is_sent_after_its_head(void **state)
+{
+    (void)state;
+    struct outq q = { .files = true };
+    struct outq_gather g;
+    struct blob *head = blob_new("head", 4), *body = blob_new("0123456789", 10);
+    char piece[10];
+    blob_make_file(body);
+    assert_true(blob_file(body) >= 0);
+    assert_int_equal(outq_push(&q, head, false), 0);
+    assert_int_equal(outq_push(&q, body, false), 0);
+    assert_int_equal(outq_push(&q, head, false), 0);
+    assert_int_equal(outq_gather(&q, &g), 1);
+    assert_true(g.file < 0 && g.more);
+    outq_sent(&q, 4);
+    assert_int_equal(outq_gather(&q, &g), 1);
+    assert_true(g.file_from == 0 && g.file_len == 10 && !g.more);
+    outq_sent(&q, 3);
+    assert_int_equal(outq_gather(&q, &g), 1);
+    assert_int_equal(g.file_len, 7);
+    assert_int_equal(pread(g.file, piece, sizeof piece, (off_t)g.file_from), 7);
+    assert_memory_equal(piece, "3456789", 7);
+    outq_sent(&q, 7);
+    assert_int_equal(outq_gather(&q, &g), 1);
+    assert_true(g.file < 0 && !g.more);
+    outq_done(&q);
+    assert_int_equal(outq_push(&q, body, false), 0); /* now nobody said that files can be sent */
+    assert_int_equal(outq_gather(&q, &g), 1);
+    assert_true(g.file < 0);
+    outq_done(&q);
+    blob_unref(head);
+    blob_unref(body);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_file_is_sent_after_its_head),
         cmocka_unit_test(an_ipv6_customer_is_one_address),       cmocka_unit_test(loopback_has_no_cap_and_the_reserve),
         cmocka_unit_test(a_known_address_is_forgotten_in_time),  cmocka_unit_test(the_table_of_the_known_is_bounded),
         cmocka_unit_test(timers_fire_once_and_not_early),        cmocka_unit_test(a_deadline_moves_both_ways),

@@ -114,13 +114,16 @@ static void a_client_that_never_reads_is_closed(void **state)
     struct http_server_options o = fixture_options();
     o.limits.write_ms = 200;
     fixture_start(&o);
-    struct client c;
-    assert_true(client_try(&c, NULL, 4096));
-    client_say(&c, GET("/big"));
-    WAIT_FOR(stats().requests == 1);
-    WAIT_FOR(stats().open == 0);
-    assert_int_equal(stats().timeouts, 1);
-    client_close(&c);
+    static const char *const big[] = { GET("/big"), GET("/filed") };
+    for (unsigned i = 0; i < 2; i++) {
+        struct client c;
+        assert_true(client_try(&c, NULL, 4096));
+        client_say(&c, big[i]);
+        WAIT_FOR(stats().requests == i + 1);
+        WAIT_FOR(stats().open == 0);
+        assert_int_equal(stats().timeouts, i + 1);
+        client_close(&c);
+    }
 }
 
 /* Reading slowly is not forbidden, as long as it goes on. */
