@@ -11,6 +11,8 @@
  * beyond that waits for the next turn. */
 #define CHECKS_AT_ONCE 256
 #define TURN_MS 250
+#define FIRST_CHECKS_MS 1000 /* between checks while it starts and nothing is known yet */
+#define HEALTH_NOT_KNOWN 2  /* its place in `healths` */
 #define OBSERVE_MS 10000
 #define STORE_HEALTH_MS 300000
 
@@ -18,7 +20,7 @@ struct schedule { /* of one service */
     char container_id[65];
     int64_t next_ms, started_ms, stored_ms;
     unsigned failures;
-    bool running, engine_decides;
+    bool running, engine_decides, judged;
 };
 
 struct check { /* one on its way */
@@ -65,12 +67,22 @@ static struct schedule *schedule_for(struct checker *k, const struct row *row, i
     return s;
 }
 
+/* It was judged before and is not known now: the same container has stopped and runs again. */
+static void started_again(struct schedule *s, int64_t now)
+{
+    s->next_ms = s->started_ms = now;
+    s->failures = 0;
+    s->judged = false;
+}
+
 static bool collect_due(const struct row *row, void *ctx)
 {
     struct due *due = ctx;
     if (!row->running || !row->container_id || (row->status != 1 && row->status != 4))
         return true;
     struct schedule *s = schedule_for(due->checker, row, due->now);
+    if (s && s->judged && !s->running && row->health == HEALTH_NOT_KNOWN)
+        started_again(s, due->now);
     if (!s || s->running || s->engine_decides || s->next_ms > due->now)
         return true;
     due->found[due->n] = row->entity;
@@ -89,6 +101,11 @@ static bool engine_has_check(struct runtime *r, const json_t *d)
     return has;
 }
 
+static bool in_start_period(const json_t *d, const struct schedule *s, int64_t now)
+{
+    return now - s->started_ms < (int64_t)(json_num(d, "networking.healthCheck.startPeriod", 30) * 1000);
+}
+
 static void begin_check(struct checker *k, struct entity *x, int64_t now)
 {
     struct schedule *s = map_get(k->schedules, x->id);
@@ -96,6 +113,8 @@ static void begin_check(struct checker *k, struct entity *x, int64_t now)
     struct probe p;
     probe_of(d, &p);
     s->next_ms = now + (int64_t)(json_num(d, "networking.healthCheck.interval", 10) * 1000);
+    if (!s->judged && in_start_period(d, s, now) && s->next_ms > now + FIRST_CHECKS_MS)
+        s->next_ms = now + FIRST_CHECKS_MS;
     if (p.kind == PROBE_NONE)
         return;
     if (p.kind == PROBE_ENGINE || (p.kind == PROBE_TCP && engine_has_check(k->runtime, d))) {
@@ -134,11 +153,6 @@ static void begin_due(struct checker *k, int64_t now)
 
 /* ---- what came back ---- */
 
-static bool in_start_period(const json_t *d, const struct schedule *s, int64_t now)
-{
-    return now - s->started_ms < (int64_t)(json_num(d, "networking.healthCheck.startPeriod", 30) * 1000);
-}
-
 /* The health to show now; NULL: too early to say anything else than before. */
 static const char *judge(const json_t *d, struct schedule *s, bool good, int64_t now)
 {
@@ -163,6 +177,7 @@ static void record(struct checker *k, const char *id, bool good, const char *rea
     int res = 0;
     if (d && s && str_eq(s->container_id, json_str(d, "container.id"))) {
         const char *health = judge(d, s, good, now);
+        s->judged = s->judged || health;
         bool changed = health && !str_eq(health, json_str(d, "status.health"));
         (void)json_put(d, "status.lastHealthCheck", json_string(time_format(clock_now_ms(), at)));
         if (changed) {
