@@ -184,6 +184,30 @@ static void the_last_use_is_written_at_most_once_a_minute(void **state)
     assert_true(fixture_number(&f, "SELECT last_used_at FROM api_keys") >= first + 61000);
 }
 
+/* On a loop thread nothing is written: a key whose use is due, or that is not good, is a worker's. */
+static void at_once_only_a_key_seen_within_the_minute(void **state)
+{
+    struct key k;
+    char wrong[64], id[ID_LEN + 1], other[64];
+    assert_false(keys_check_at_once(f.security, f.owner, &k));
+    assert_int_equal(fixture_number(&f, "SELECT COALESCE(last_used_at, 0) FROM api_keys"), 0);
+    assert_true(opens(f.owner));
+    assert_true(keys_check_at_once(f.security, f.owner, &k));
+    assert_int_equal(k.role, ROLE_ADMIN);
+    str_copy(wrong, sizeof wrong, f.owner);
+    wrong[strlen(wrong) - 1] ^= 1;
+    assert_false(keys_check_at_once(f.security, wrong, &k));
+    fixture_make_key(&f, "laptop", ROLE_OPERATOR, 0, id, other);
+    assert_true(opens(other));
+    assert_true(keys_check_at_once(f.security, other, &k));
+    assert_int_equal(keys_revoke(f.security, id, NULL), 0);
+    assert_false(keys_check_at_once(f.security, other, &k));
+    fixture_pass(61000);
+    assert_false(keys_check_at_once(f.security, f.owner, &k));
+    assert_true(opens(f.owner));
+    assert_true(keys_check_at_once(f.security, f.owner, &k));
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, start, end)
@@ -196,6 +220,7 @@ int main(void)
         T(two_revocations_at_once_leave_one_admin),
         T(keys_are_used_by_many_threads),
         T(the_last_use_is_written_at_most_once_a_minute),
+        T(at_once_only_a_key_seen_within_the_minute),
     };
     return cmocka_run_group_tests_name("security_keys", tests, NULL, NULL);
 }
