@@ -17,11 +17,11 @@
 #define _cleanup_(fn) __attribute__((cleanup(fn)))
 
 /* Passes ownership on, visibly: the source is NULL afterwards. */
-#define TAKE(p)                                                                                    \
-    ({                                                                                             \
-        __auto_type take_ = (p);                                                                   \
-        (p) = NULL;                                                                                \
-        take_;                                                                                     \
+#define TAKE(p)                  \
+    ({                           \
+        __auto_type take_ = (p); \
+        (p) = NULL;              \
+        take_;                   \
     })
 
 /* Long-lived objects begin with `uint32_t magic`; callbacks check it at entry. */

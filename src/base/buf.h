@@ -22,7 +22,10 @@ struct buf {
 void buf_init(struct buf *b, size_t limit); /* limit 0: BUF_NO_LIMIT */
 void buf_done(struct buf *b);
 void buf_clear(struct buf *b); /* empties, keeps the memory, forgets a failure */
-static inline bool buf_ok(const struct buf *b) { return !b->failed; }
+static inline bool buf_ok(const struct buf *b)
+{
+    return !b->failed;
+}
 
 /* Each returns 0, -ENOMEM or -EMSGSIZE. */
 int buf_append(struct buf *b, const void *bytes, size_t len);

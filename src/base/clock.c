@@ -53,8 +53,8 @@ char *time_format(int64_t ms, char ret[TIME_TEXT_LEN + 1])
     if (!gmtime_r(&t, &tm) || tm.tm_year > 8099 || tm.tm_year < -1900)
         memset(&tm, 0, sizeof tm), tm.tm_year = 70, tm.tm_mday = 1, rest = 0;
     char text[64];
-    (void)snprintf(text, sizeof text, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", tm.tm_year + 1900,
-                   tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, (int)rest);
+    (void)snprintf(text, sizeof text, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", tm.tm_year + 1900, tm.tm_mon + 1,
+                   tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, (int)rest);
     memcpy(ret, text, TIME_TEXT_LEN);
     ret[TIME_TEXT_LEN] = '\0';
     return ret;

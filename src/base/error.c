@@ -9,10 +9,9 @@ static const struct {
     const char *name;
     int status;
     const char *meaning;
-} catalogue[ERR_COUNT] = {
-    [ERR_NONE] = { "OK", 200, "" },
+} catalogue[ERR_COUNT] = { [ERR_NONE] = { "OK", 200, "" },
 #define X(name, code, status, text) [name] = { code, status, text },
-    ERROR_CATALOGUE(X)
+                           ERROR_CATALOGUE(X)
 #undef X
 };
 
@@ -64,8 +63,7 @@ void error_detail(struct error *e, const char *pointer, const char *fmt, ...)
         return;
     if (!e->details)
         e->details = json_object();
-    if (!e->details || json_object_size(e->details) >= ERROR_DETAILS_MAX ||
-        json_object_get(e->details, pointer))
+    if (!e->details || json_object_size(e->details) >= ERROR_DETAILS_MAX || json_object_get(e->details, pointer))
         return;
     char text[256];
     va_list args;

@@ -58,7 +58,9 @@ char *id_new(char ret[ID_LEN + 1])
     id_random(b + 8);
     b[8] = (b[8] & 0x3f) | 0x80;
     hex_encode(b, sizeof b, hex);
-    static const struct { uint8_t at, from, n; } groups[] = { { 0, 0, 8 }, { 9, 8, 4 }, { 14, 12, 4 }, { 19, 16, 4 }, { 24, 20, 12 } };
+    static const struct {
+        uint8_t at, from, n;
+    } groups[] = { { 0, 0, 8 }, { 9, 8, 4 }, { 14, 12, 4 }, { 19, 16, 4 }, { 24, 20, 12 } };
     memset(ret, '-', ID_LEN);
     for (size_t i = 0; i < ARRAY_LEN(groups); i++)
         memcpy(ret + groups[i].at, hex + groups[i].from, groups[i].n);

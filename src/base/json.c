@@ -37,8 +37,8 @@ int json_parse(const char *text, size_t len, json_t **ret, struct error *e)
         return error_set(e, ERR_MALFORMED, "The JSON is nested deeper than %d levels.", JSON_MAX_DEPTH);
     json_t *value = json_loadb(text, len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_ALLOW_NUL, &je);
     if (!value)
-        return error_set(e, ERR_MALFORMED, "The JSON cannot be read: %.160s (line %d, column %d).", je.text,
-                         je.line, je.column);
+        return error_set(e, ERR_MALFORMED, "The JSON cannot be read: %.160s (line %d, column %d).", je.text, je.line,
+                         je.column);
     *ret = value;
     return 0;
 }
@@ -125,8 +125,7 @@ int json_merge_patch(json_t *target, const json_t *patch)
 {
     const char *key;
     json_t *value;
-    json_object_foreach((json_t *)patch, key, value)
-    {
+    json_object_foreach ((json_t *)patch, key, value) {
         if (json_is_null(value)) {
             (void)json_object_del(target, key);
             continue;

@@ -15,7 +15,10 @@
 int json_parse(const char *text, size_t len, json_t **ret, struct error *e);
 char *json_text(const json_t *value, size_t *ret_len); /* compact, by jsonw; caller frees; NULL: no memory */
 
-static inline void json_decref_ptr(json_t **j) { json_decref(*j); }
+static inline void json_decref_ptr(json_t **j)
+{
+    json_decref(*j);
+}
 #define _cleanup_json_ _cleanup_(json_decref_ptr)
 
 /* Members by dotted path ("status.state"); NULL / default when absent or of another type. */

@@ -164,8 +164,7 @@ static void put_object(struct jw *w, const json_t *value)
     const char *key;
     json_t *child;
     jw_object(w);
-    json_object_foreach((json_t *)value, key, child)
-    {
+    json_object_foreach ((json_t *)value, key, child) {
         jw_key(w, key);
         jw_json(w, child);
     }
@@ -180,7 +179,7 @@ void jw_json(struct jw *w, const json_t *value)
     case JSON_OBJECT: put_object(w, value); break;
     case JSON_ARRAY:
         jw_array(w);
-        json_array_foreach((json_t *)value, i, child)
+        json_array_foreach ((json_t *)value, i, child)
             jw_json(w, child);
         jw_end(w);
         break;

@@ -6,8 +6,8 @@
 #include "base/str.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <unistd.h>
 
 #define LINE_LIMIT 8192

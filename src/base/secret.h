@@ -10,7 +10,10 @@ struct secret;
 struct secret *secret_new(const void *bytes, size_t len); /* NULL: no memory */
 struct secret *secret_new_random(size_t len);
 void secret_free(struct secret *s);
-static inline void secret_free_ptr(struct secret **s) { secret_free(*s); }
+static inline void secret_free_ptr(struct secret **s)
+{
+    secret_free(*s);
+}
 #define _cleanup_secret_ _cleanup_(secret_free_ptr)
 
 /* The bytes, NUL-terminated, for the one call that needs them; borrowed. */

@@ -90,8 +90,12 @@ int str_to_duration_ms(const char *s, int64_t *ret)
     static const struct {
         const char *suffix;
         int64_t ms;
-    } units[] = { { "ms", 1 },          { "", 1000 },         { "s", 1000 },
-                  { "m", 60 * 1000 },   { "h", 3600 * 1000 }, { "d", 86400 * (int64_t)1000 },
+    } units[] = { { "ms", 1 },
+                  { "", 1000 },
+                  { "s", 1000 },
+                  { "m", 60 * 1000 },
+                  { "h", 3600 * 1000 },
+                  { "d", 86400 * (int64_t)1000 },
                   { "w", 7 * 86400 * (int64_t)1000 } };
     char *end = NULL;
     if (!s || *s < '0' || *s > '9')
@@ -122,8 +126,8 @@ size_t str_utf8_step(const unsigned char *s, size_t left)
     for (size_t i = 1; i < n; i++)
         if ((s[i] & 0xc0) != 0x80)
             return 0;
-    if ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f) ||
-        (s[0] == 0xf0 && s[1] < 0x90) || (s[0] == 0xf4 && s[1] > 0x8f))
+    if ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f) || (s[0] == 0xf0 && s[1] < 0x90) ||
+        (s[0] == 0xf4 && s[1] > 0x8f))
         return 0;
     return n;
 }
@@ -184,8 +188,8 @@ size_t base64url_encode(const uint8_t *bytes, size_t n, char *ret, size_t size)
         return 0;
     for (size_t i = 0; i < n; i += 3) {
         size_t left = n - i;
-        uint32_t v = (uint32_t)bytes[i] << 16 | (left > 1 ? (uint32_t)bytes[i + 1] << 8 : 0) |
-                     (left > 2 ? bytes[i + 2] : 0);
+        uint32_t v =
+            (uint32_t)bytes[i] << 16 | (left > 1 ? (uint32_t)bytes[i + 1] << 8 : 0) | (left > 2 ? bytes[i + 2] : 0);
         ret[out++] = base64url[v >> 18];
         ret[out++] = base64url[v >> 12 & 63];
         if (left > 1)

@@ -441,7 +441,8 @@ static bool can_answer(struct request *rq, struct reply *rp)
     const struct api_hooks *h = &rq->api->hooks;
     if (h->authenticate && (!h->authenticate_at_once || h->authenticate_at_once(h->ctx, rq, &rq->actor) < 0))
         return false;
-    return rq->actor.role >= rq->op->role && rq->op->at_once(rq->op->room, http_query(rq->x), rp) && reply_is_cheap(rp, rq);
+    return rq->actor.role >= rq->op->role && rq->op->at_once(rq->op->room, http_query(rq->x), rp) &&
+           reply_is_cheap(rp, rq);
 }
 
 static void answer_at_once(struct request *rq, struct reply *rp)

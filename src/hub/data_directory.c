@@ -33,7 +33,8 @@ static int held_by_other(const char *path, int fd, struct error *e)
     ssize_t n = pread(fd, pid, sizeof pid - 1, 0);
     if (n > 0)
         pid[strcspn(pid, "\n")] = '\0';
-    return error_set(e, ERR_CONFLICT, "Another hub%s%s uses %s already. Stop it, or give this one its own folder with --data.",
+    return error_set(e, ERR_CONFLICT,
+                     "Another hub%s%s uses %s already. Stop it, or give this one its own folder with --data.",
                      *pid ? " with process id " : "", pid, path);
 }
 

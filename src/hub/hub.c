@@ -50,7 +50,9 @@ static int open_security(struct hub *h, struct error *e)
         .events = h->events,
         .anonymous_per_minute = (unsigned)settings_int(h->settings, "rate.anonymous"),
         .known_per_minute = (unsigned)settings_int(h->settings, "rate.known"),
-        .trusted_proxies = proxies ? proxies : behind ? "127.0.0.0/8,::1" : NULL,
+        .trusted_proxies = proxies  ? proxies
+                           : behind ? "127.0.0.0/8,::1"
+                                    : NULL,
         .behind_proxy = behind,
     };
     return security_new(&o, &h->security, e);
@@ -58,17 +60,23 @@ static int open_security(struct hub *h, struct error *e)
 
 static int open_rooms(struct hub *h, struct error *e)
 {
-    struct metrics_options metrics = { .store = h->store, .retention_ms = settings_ms(h->settings, "metrics.retention") };
+    struct metrics_options metrics = { .store = h->store,
+                                       .retention_ms = settings_ms(h->settings, "metrics.retention") };
     int r = docker_engine_new(settings_str(h->settings, "docker.host"), &h->engine, e);
     if (r == 0)
-        r = runtime_open(&(struct runtime_options){ .store = h->store, .events = h->events, .engine = h->engine, .version = HUB_VERSION, .data_directory = h->data },
+        r = runtime_open(&(struct runtime_options){ .store = h->store,
+                                                    .events = h->events,
+                                                    .engine = h->engine,
+                                                    .version = HUB_VERSION,
+                                                    .data_directory = h->data },
                          &h->runtime, e);
     if (r == 0)
         r = metrics_open(&metrics, &h->metrics, e);
     if (r == 0)
         r = jobs_open(h->store, JOB_WORKERS, true, &h->jobs, e);
     if (r == 0)
-        r = deployments_open(&(struct deployments_options){ h->store, h->events, h->runtime, h->jobs, h->vault }, &h->deployments, e);
+        r = deployments_open(&(struct deployments_options){ h->store, h->events, h->runtime, h->jobs, h->vault },
+                             &h->deployments, e);
     return r;
 }
 
@@ -167,7 +175,8 @@ static int open_api(struct hub *h, struct error *e)
     char connect[512];
     outside_hosts(h->settings, connect, sizeof connect);
     struct api_options o = {
-        .csp_extra_script = settings_has(h->settings, "simpleanalytics.id") ? "https://scripts.simpleanalyticscdn.com" : NULL,
+        .csp_extra_script =
+            settings_has(h->settings, "simpleanalytics.id") ? "https://scripts.simpleanalyticscdn.com" : NULL,
         .csp_extra_connect = connect,
         .contract_yaml = embedded_contract,
         .contract_len = embedded_contract_len,
@@ -308,7 +317,8 @@ static int greet(struct hub *h, bool first, struct error *e)
         int r = security_login_token(h->security, &token, e);
         if (r < 0)
             return r;
-        (void)printf("  Log in     %s/login#token=%s\n             (works once, within an hour)\n", url, secret_reveal(token, NULL));
+        (void)printf("  Log in     %s/login#token=%s\n             (works once, within an hour)\n", url,
+                     secret_reveal(token, NULL));
     }
     (void)printf("  API key    %s/owner.key\n  API        %s/docs\n\n", h->data, url);
     (void)fflush(stdout);
@@ -376,7 +386,8 @@ static int check_supported(const struct settings *s, struct error *e)
     static const char *const later[] = { "database.url", "redis.url" };
     for (size_t i = 0; i < ARRAY_LEN(later); i++)
         if (settings_has(s, later[i]))
-            return error_set(e, ERR_VALIDATION, "%s is set, but this version keeps its data in the embedded database only. Unset it (%s).",
+            return error_set(e, ERR_VALIDATION,
+                             "%s is set, but this version keeps its data in the embedded database only. Unset it (%s).",
                              i == 0 ? "DATABASE_URL" : "REDIS_URL", later[i]);
     return settings_check(s, e);
 }

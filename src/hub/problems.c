@@ -36,10 +36,13 @@ static void engine_problem(struct hub *h, struct jw *w)
     if (s.available)
         return;
     char detail[900];
-    (void)snprintf(detail, sizeof detail,
-                   "%.500s Services cannot be deployed on this node until then. To get an engine: install Docker (Debian: apt install docker.io) and let "
-                   "hbcloud's user use its socket, or set docker.host to where it is.", s.reason);
-    write_problem(w, &(struct problem){ "warning", "No container engine answers on this machine", detail, "node", runtime_hub_node(h->runtime), h->started_ms });
+    (void)snprintf(
+        detail, sizeof detail,
+        "%.500s Services cannot be deployed on this node until then. To get an engine: install Docker (Debian: apt install docker.io) and let "
+        "hbcloud's user use its socket, or set docker.host to where it is.",
+        s.reason);
+    write_problem(w, &(struct problem){ "warning", "No container engine answers on this machine", detail, "node",
+                                        runtime_hub_node(h->runtime), h->started_ms });
 }
 
 /* Services that failed or are unhealthy, by the runtime's own list. */
@@ -50,7 +53,8 @@ static void service_problems(struct hub *h, struct jw *w)
     for (size_t i = 0; i < n; i++) {
         char title[200];
         (void)snprintf(title, sizeof title, "%.100s %s", list[i].name, list[i].failed ? "has failed" : "is unhealthy");
-        write_problem(w, &(struct problem){ list[i].failed ? "critical" : "warning", title, list[i].reason, "service", list[i].id, list[i].since_ms });
+        write_problem(w, &(struct problem){ list[i].failed ? "critical" : "warning", title, list[i].reason, "service",
+                                            list[i].id, list[i].since_ms });
     }
 }
 
@@ -68,8 +72,11 @@ static void disk_problems(struct hub *h, struct jw *w)
         _cleanup_json_ json_t *tags = json_loads(m->labels->def.tags, 0, NULL);
         const char *mount = json_str(tags, "mount");
         (void)snprintf(title, sizeof title, "A disk is nearly full: %.100s", mount ? mount : "?");
-        (void)snprintf(detail, sizeof detail, "%.1f%% is used. Remove images that no service needs (docker image prune), old logs or data.", m->value);
-        write_problem(w, &(struct problem){ m->value >= DISK_CRITICAL ? "critical" : "warning", title, detail, "node", m->labels->def.entity_id, m->at_ms });
+        (void)snprintf(detail, sizeof detail,
+                       "%.1f%% is used. Remove images that no service needs (docker image prune), old logs or data.",
+                       m->value);
+        write_problem(w, &(struct problem){ m->value >= DISK_CRITICAL ? "critical" : "warning", title, detail, "node",
+                                            m->labels->def.entity_id, m->at_ms });
     }
     metric_latest_done(&list);
 }

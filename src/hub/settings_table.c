@@ -127,7 +127,8 @@ const struct setting_row settings_table[] = {
     TEXT("lambdatest.username", .env = "LAMBDATEST_USERNAME", .alias = "LT_USERNAME", IN("lambdatest", "The account.")),
     SECRET("lambdatest.access_key", "LAMBDATEST_ACCESS_KEY", .alias = "LT_ACCESS_KEY",
            IN("lambdatest", "The account's key.")),
-    TEXT("simpleanalytics.id", .env = "VITE_SIMPLE_ANALYTICS_ID", IN("simpleanalytics", "The site's id; its script may then run in the dashboard.")),
+    TEXT("simpleanalytics.id", .env = "VITE_SIMPLE_ANALYTICS_ID",
+         IN("simpleanalytics", "The site's id; its script may then run in the dashboard.")),
     VENDOR("lambdatest", "LAMBDATEST", "https://api.lambdatest.com"),
 };
 const size_t settings_table_len = ARRAY_LEN(settings_table);

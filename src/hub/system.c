@@ -23,7 +23,8 @@ static bool database_answers(struct hub *h, struct error *e)
 {
     _cleanup_conn_ struct store_conn *c = NULL;
     _cleanup_rows_ struct store_rows *rows = NULL;
-    return store_acquire(h->store, STORE_READ, &c, e) == 0 && store_query(c, e, &rows, "SELECT 1", "") == 0 && rows_next(rows, e) == 1;
+    return store_acquire(h->store, STORE_READ, &c, e) == 0 && store_query(c, e, &rows, "SELECT 1", "") == 0 &&
+           rows_next(rows, e) == 1;
 }
 
 static void write_check(struct jw *w, const char *name, bool ok, const char *detail)
@@ -64,11 +65,21 @@ static int get_config(void *room, struct request *rq UNUSED, struct reply *rp, s
 static const struct {
     const char *name, *key; /* the setting whose presence means "configured" */
 } integrations[] = {
-    { "datadog", "datadog.api_key" },     { "newrelic", "newrelic.license_key" }, { "sentry", "sentry.dsn" },
-    { "honeybadger", "honeybadger.api_key" }, { "consul", "consul.address" },     { "caddy", "caddy.admin_url" },
-    { "portainer", "portainer.url" },     { "tailscale", "tailscale.authkey" },   { "doppler", "doppler.token" },
-    { "cloudflare", "cloudflare.api_token" }, { "hetzner", "hetzner.token" },     { "digitalocean", "digitalocean.token" },
-    { "azure", "azure.client_id" },       { "browserstack", "browserstack.username" }, { "lambdatest", "lambdatest.username" },
+    { "datadog", "datadog.api_key" },
+    { "newrelic", "newrelic.license_key" },
+    { "sentry", "sentry.dsn" },
+    { "honeybadger", "honeybadger.api_key" },
+    { "consul", "consul.address" },
+    { "caddy", "caddy.admin_url" },
+    { "portainer", "portainer.url" },
+    { "tailscale", "tailscale.authkey" },
+    { "doppler", "doppler.token" },
+    { "cloudflare", "cloudflare.api_token" },
+    { "hetzner", "hetzner.token" },
+    { "digitalocean", "digitalocean.token" },
+    { "azure", "azure.client_id" },
+    { "browserstack", "browserstack.username" },
+    { "lambdatest", "lambdatest.username" },
 };
 
 static void write_integrations(struct hub *h, struct jw *w)
@@ -140,7 +151,8 @@ static int get_system(void *room, struct request *rq UNUSED, struct reply *rp, s
 
 static void figure(struct buf *b, const char *name, const char *kind, const char *help, double value)
 {
-    (void)buf_printf(b, "# HELP hbcloud_%s %s\n# TYPE hbcloud_%s %s\nhbcloud_%s %.17g\n", name, help, name, kind, name, value);
+    (void)buf_printf(b, "# HELP hbcloud_%s %s\n# TYPE hbcloud_%s %s\nhbcloud_%s %.17g\n", name, help, name, kind, name,
+                     value);
 }
 
 static double resident_bytes(void)
@@ -194,7 +206,10 @@ static int get_metrics(void *room, struct request *rq UNUSED, struct reply *rp, 
     struct hub *h = room;
     _cleanup_buf_ struct buf b;
     buf_init(&b, 1 << 20);
-    (void)buf_printf(&b, "# HELP hbcloud_build_info Version of the hub.\n# TYPE hbcloud_build_info gauge\nhbcloud_build_info{version=\"%s\"} 1\n", HUB_VERSION);
+    (void)buf_printf(
+        &b,
+        "# HELP hbcloud_build_info Version of the hub.\n# TYPE hbcloud_build_info gauge\nhbcloud_build_info{version=\"%s\"} 1\n",
+        HUB_VERSION);
     figure(&b, "uptime_seconds", "gauge", "Since the hub started.", (double)(clock_now_ms() - h->started_ms) / 1000);
     figure(&b, "process_cpu_seconds_total", "counter", "CPU time of the hub.", cpu_seconds());
     figure(&b, "process_resident_memory_bytes", "gauge", "Resident memory of the hub.", resident_bytes());

@@ -132,16 +132,19 @@ struct engine_ops {
     int (*start)(struct container_engine *g, const char *id, struct error *e);   /* started already: 0 */
     int (*stop)(struct container_engine *g, const char *id, int grace_s, struct error *e); /* stopped already: 0 */
     int (*restart)(struct container_engine *g, const char *id, int grace_s, struct error *e);
-    int (*remove)(struct container_engine *g, const char *id, bool force, struct error *e); /* volumes stay; gone already: 0 */
+    int (*remove)(struct container_engine *g, const char *id, bool force,
+                  struct error *e); /* volumes stay; gone already: 0 */
     int (*rename)(struct container_engine *g, const char *id, const char *name, struct error *e);
-    int (*logs)(struct container_engine *g, const char *id, const struct engine_log_request *rq, engine_log_fn fn, void *ctx, struct error *e);
+    int (*logs)(struct container_engine *g, const char *id, const struct engine_log_request *rq, engine_log_fn fn,
+                void *ctx, struct error *e);
     int (*stats)(struct container_engine *g, const char *id, struct engine_stats *ret, struct error *e);
     int (*image)(struct container_engine *g, const char *reference, struct engine_image *ret, struct error *e);
     int (*pull)(struct container_engine *g, const char *reference, engine_progress_fn fn, void *ctx, struct error *e);
     int (*volume_remove)(struct container_engine *g, const char *name, struct error *e);
     /* Container events from `since_ms` on; blocks until the stream ends (0 or error) or fn stops it; checks
      * `*stop` at least each 500 ms. */
-    int (*follow)(struct container_engine *g, int64_t since_ms, engine_event_fn fn, void *ctx, const _Atomic bool *stop, struct error *e);
+    int (*follow)(struct container_engine *g, int64_t since_ms, engine_event_fn fn, void *ctx, const _Atomic bool *stop,
+                  struct error *e);
     void (*free)(struct container_engine *g);
 };
 struct container_engine { /* embedded first in the implementation's struct */

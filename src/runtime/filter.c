@@ -37,14 +37,15 @@ static uint32_t node_hash(const char *id)
 
 struct facts facts_of(const struct row *row)
 {
-    struct facts f = { .words = word_bits(row->type, FACT_TYPE) | word_bits(row->status, FACT_STATUS) | word_bits(row->health, FACT_HEALTH) |
-                                word_bits(row->provider, FACT_PROVIDER) | (uint32_t)row->managed << FACT_MANAGED | (uint32_t)row->monitored << FACT_MONITORED,
+    struct facts f = { .words = word_bits(row->type, FACT_TYPE) | word_bits(row->status, FACT_STATUS) |
+                                word_bits(row->health, FACT_HEALTH) | word_bits(row->provider, FACT_PROVIDER) |
+                                (uint32_t)row->managed << FACT_MANAGED | (uint32_t)row->monitored << FACT_MONITORED,
                        .node = node_hash(row->node_id) };
     const char *key;
     json_t *value;
     if (row->search)
         bloom_text(f.bloom, row->search);
-    json_object_foreach(row->labels, key, value) {
+    json_object_foreach (row->labels, key, value) {
         char pair[1024];
         int n = snprintf(pair, sizeof pair, "%s=%s", key, json_string_value(value));
         if (n > 0 && (size_t)n < sizeof pair)
@@ -81,7 +82,7 @@ void filter_prepare(struct filter *f)
         f->facts.node = node_hash(f->node_id);
     if (f->text)
         bloom_text(f->facts.bloom, f->text);
-    json_array_foreach(f->labels, i, pair)
+    json_array_foreach (f->labels, i, pair)
         bloom_add(f->facts.bloom, hash(json_string_value(pair), json_string_length(pair)));
     f->confirm = f->node_id || (f->text && *f->text) || json_array_size(f->labels);
 }
@@ -90,7 +91,7 @@ static bool has_label(const struct row *row, const char *pair)
 {
     const char *key, *equals = strchr(pair, '=');
     json_t *value;
-    json_object_foreach(row->labels, key, value)
+    json_object_foreach (row->labels, key, value)
         if (equals && strlen(key) == (size_t)(equals - pair) && memcmp(key, pair, (size_t)(equals - pair)) == 0)
             return str_eq(json_string_value(value), equals + 1);
     return false;
@@ -100,9 +101,10 @@ static bool confirmed(const struct filter *f, const struct row *row)
 {
     size_t i;
     json_t *pair;
-    if ((f->node_id && !str_eq(row->node_id, f->node_id)) || (f->text && *f->text && !(row->search && strstr(row->search, f->text))))
+    if ((f->node_id && !str_eq(row->node_id, f->node_id)) ||
+        (f->text && *f->text && !(row->search && strstr(row->search, f->text))))
         return false;
-    json_array_foreach(f->labels, i, pair)
+    json_array_foreach (f->labels, i, pair)
         if (!has_label(row, json_string_value(pair)))
             return false;
     return true;

@@ -14,13 +14,27 @@ struct row;
 struct facts {
     uint32_t words; /* the row's enums and flags, packed: below */
     uint32_t node;  /* hash of the node's id */
-    uint64_t bloom[FACTS_BLOOM]; /* of each label and of every three letters of the text: what is not in it is not there */
+    uint64_t
+        bloom[FACTS_BLOOM]; /* of each label and of every three letters of the text: what is not in it is not there */
 };
 /* Where in `words`: four bits an enum's index (15: none), one a flag. */
-enum fact { FACT_TYPE = 0, FACT_STATUS = 4, FACT_HEALTH = 8, FACT_PROVIDER = 12, FACT_MANAGED = 16, FACT_MONITORED = 17 };
+enum fact {
+    FACT_TYPE = 0,
+    FACT_STATUS = 4,
+    FACT_HEALTH = 8,
+    FACT_PROVIDER = 12,
+    FACT_MANAGED = 16,
+    FACT_MONITORED = 17
+};
 struct facts facts_of(const struct row *row);
-static inline unsigned facts_index(const struct facts *f, enum fact at) { return f->words >> at & 15; }
-static inline bool facts_flag(const struct facts *f, enum fact at) { return f->words >> at & 1; }
+static inline unsigned facts_index(const struct facts *f, enum fact at)
+{
+    return f->words >> at & 15;
+}
+static inline bool facts_flag(const struct facts *f, enum fact at)
+{
+    return f->words >> at & 1;
+}
 
 struct filter {
     uint8_t type, status, health, provider; /* FILTER_ANY */
@@ -33,7 +47,8 @@ struct filter {
     uint32_t mask;
     bool confirm;
 };
-#define FILTER_ALL { .type = FILTER_ANY, .status = FILTER_ANY, .health = FILTER_ANY, .provider = FILTER_ANY, .managed = -1 }
+#define FILTER_ALL \
+    { .type = FILTER_ANY, .status = FILTER_ANY, .health = FILTER_ANY, .provider = FILTER_ANY, .managed = -1 }
 
 void filter_prepare(struct filter *f);
 bool filter_matches(const struct filter *f, const struct facts *facts, const struct row *row);

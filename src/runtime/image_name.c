@@ -54,7 +54,8 @@ void image_name_reference(const struct image_name *n, char *ret, size_t size)
 void image_name_registry(const struct image_name *n, char *ret, size_t size)
 {
     size_t len = strcspn(n->name, "/");
-    bool host = n->name[len] == '/' && (memchr(n->name, '.', len) || memchr(n->name, ':', len) || strncmp(n->name, "localhost/", 10) == 0);
+    bool host = n->name[len] == '/' &&
+                (memchr(n->name, '.', len) || memchr(n->name, ':', len) || strncmp(n->name, "localhost/", 10) == 0);
     if (host)
         (void)snprintf(ret, size, "%.*s", (int)len, n->name);
     else

@@ -46,11 +46,13 @@ json_t *node_document_new(const char *name, const char *type, const char *provid
 json_t *node_stored_document(struct runtime *r, const char *id, int64_t *ret_version);
 int nodes_load(struct runtime *r, struct error *e);
 int nodes_ensure_hub(struct runtime *r, struct error *e);
-int node_save(struct runtime *r, json_t *document, int64_t version, bool to_store, const char *event, struct entity **ret, struct error *e);
+int node_save(struct runtime *r, json_t *document, int64_t version, bool to_store, const char *event,
+              struct entity **ret, struct error *e);
 int nodes_set_engine(struct runtime *r, const struct engine_info *info, struct error *e); /* NULL: not answering */
 /* services.c; callers hold write_lock where the name ends in _locked */
 int services_load(struct runtime *r, struct error *e);
-int service_save_locked(struct runtime *r, json_t *document, int64_t version, bool created, struct entity **ret, struct error *e);
+int service_save_locked(struct runtime *r, json_t *document, int64_t version, bool created, struct entity **ret,
+                        struct error *e);
 /* Memory alone, no event: for figures that move all the time. */
 int service_touch_locked(struct runtime *r, json_t *document, int64_t version, struct error *e);
 int service_forget_locked(struct runtime *r, const char *id, struct error *e);

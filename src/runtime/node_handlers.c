@@ -122,7 +122,7 @@ static void put_members(json_t *d, const char *object, const json_t *given)
 {
     const char *key;
     json_t *value;
-    json_object_foreach((json_t *)given, key, value)
+    json_object_foreach ((json_t *)given, key, value)
         (void)json_object_set(json_at(d, object), key, value);
 }
 
@@ -132,7 +132,8 @@ int node_create(void *room, struct request *rq, struct reply *rp, struct error *
     const json_t *body = request_body(rq);
     char location[64];
     _cleanup_entity_ struct entity *x = NULL;
-    _cleanup_json_ json_t *d = node_document_new(json_str(body, "name"), json_str(body, "type"), json_str(body, "provider"));
+    _cleanup_json_ json_t *d =
+        node_document_new(json_str(body, "name"), json_str(body, "type"), json_str(body, "provider"));
     if (!d)
         return error_set(e, ERR_INTERNAL, "No memory.");
     if (json_str(body, "region"))
@@ -191,7 +192,8 @@ int node_update(void *room, struct request *rq, struct reply *rp, struct error *
         res = request_if_match(rq, old->etag, e);
     _cleanup_json_ json_t *d = res == 0 ? node_stored_document(r, old->id, &version) : NULL;
     if (res == 0)
-        res = d ? check_change(r, d, request_body(rq), e) : error_set(e, ERR_INTERNAL, "The node is not in the database.");
+        res = d ? check_change(r, d, request_body(rq), e)
+                : error_set(e, ERR_INTERNAL, "The node is not in the database.");
     if (res == 0) {
         change(d, request_body(rq));
         res = node_save(r, d, old->version + 1, true, "node.updated", &x, e);
@@ -230,8 +232,8 @@ static int may_delete(struct runtime *r, const struct entity *x, struct error *e
         return error_set(e, ERR_CONFLICT, "This is the machine that hbcloud runs on: it cannot be removed.");
     table_walk(r->services, count_living, &l);
     if (l.n)
-        return error_set(e, ERR_CONFLICT, "%zu service%s on this node (%s%s). Remove or move %s first.", l.n, l.n == 1 ? " lives" : "s live",
-                         l.names, l.n > 5 ? ", …" : "", l.n == 1 ? "it" : "them");
+        return error_set(e, ERR_CONFLICT, "%zu service%s on this node (%s%s). Remove or move %s first.", l.n,
+                         l.n == 1 ? " lives" : "s live", l.names, l.n > 5 ? ", …" : "", l.n == 1 ? "it" : "them");
     return 0;
 }
 

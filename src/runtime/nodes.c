@@ -39,17 +39,18 @@ static int write_row(struct runtime *r, const json_t *d, int64_t version, struct
     _cleanup_conn_ struct store_conn *c = NULL;
     int res = store_acquire(r->store, STORE_WRITE, &c, e);
     if (res == 0)
-        res = store_exec(c, e,
-                         "INSERT INTO infrastructure_nodes (id, name, type, provider, region, resources, networking, status, "
-                         "monitoring, metadata, labels, version, created_at, updated_at) "
-                         "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) "
-                         "ON CONFLICT (id) DO UPDATE SET name = excluded.name, type = excluded.type, provider = excluded.provider, "
-                         "region = excluded.region, resources = excluded.resources, networking = excluded.networking, "
-                         "status = excluded.status, monitoring = excluded.monitoring, metadata = excluded.metadata, "
-                         "labels = excluded.labels, version = excluded.version, updated_at = excluded.updated_at",
-                         "tttttjjtjjjiii", json_str(d, "id"), json_str(d, "name"), json_str(d, "type"), json_str(d, "provider"),
-                         json_str(d, "region"), json_at(d, "resources"), json_at(d, "networking"), json_str(d, "status"),
-                         json_at(d, "monitoring"), json_at(d, "metadata"), json_at(d, "labels"), version, created, now);
+        res = store_exec(
+            c, e,
+            "INSERT INTO infrastructure_nodes (id, name, type, provider, region, resources, networking, status, "
+            "monitoring, metadata, labels, version, created_at, updated_at) "
+            "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) "
+            "ON CONFLICT (id) DO UPDATE SET name = excluded.name, type = excluded.type, provider = excluded.provider, "
+            "region = excluded.region, resources = excluded.resources, networking = excluded.networking, "
+            "status = excluded.status, monitoring = excluded.monitoring, metadata = excluded.metadata, "
+            "labels = excluded.labels, version = excluded.version, updated_at = excluded.updated_at",
+            "tttttjjtjjjiii", json_str(d, "id"), json_str(d, "name"), json_str(d, "type"), json_str(d, "provider"),
+            json_str(d, "region"), json_at(d, "resources"), json_at(d, "networking"), json_str(d, "status"),
+            json_at(d, "monitoring"), json_at(d, "metadata"), json_at(d, "labels"), version, created, now);
     return res == 0 ? store_commit(c, e) : res;
 }
 
@@ -74,7 +75,8 @@ static int remember(struct runtime *r, const json_t *d, int64_t version, struct 
     return 0;
 }
 
-int node_save(struct runtime *r, json_t *d, int64_t version, bool to_store, const char *event, struct entity **ret, struct error *e)
+int node_save(struct runtime *r, json_t *d, int64_t version, bool to_store, const char *event, struct entity **ret,
+              struct error *e)
 {
     struct entity *x = NULL;
     int res = to_store ? write_row(r, d, version, e) : 0;
@@ -114,8 +116,10 @@ int nodes_load(struct runtime *r, struct error *e)
     _cleanup_rows_ struct store_rows *rows = NULL;
     int res = store_acquire(r->store, STORE_READ, &c, e);
     if (res == 0)
-        res = store_query(c, e, &rows, "SELECT id, name, type, provider, region, labels, resources, networking, status, monitoring, "
-                                       "metadata, version FROM infrastructure_nodes", "");
+        res = store_query(c, e, &rows,
+                          "SELECT id, name, type, provider, region, labels, resources, networking, status, monitoring, "
+                          "metadata, version FROM infrastructure_nodes",
+                          "");
     table_load_begin(r->nodes);
     while (res == 0 && (res = rows_next(rows, e)) == 1) {
         _cleanup_json_ json_t *d = row_document(rows);
@@ -133,8 +137,10 @@ json_t *node_stored_document(struct runtime *r, const char *id, int64_t *ret_ver
     _cleanup_conn_ struct store_conn *c = NULL;
     _cleanup_rows_ struct store_rows *rows = NULL;
     if (store_acquire(r->store, STORE_READ, &c, NULL) < 0 ||
-        store_query(c, NULL, &rows, "SELECT id, name, type, provider, region, labels, resources, networking, status, monitoring, "
-                                    "metadata, version FROM infrastructure_nodes WHERE id = $1", "t", id) < 0 ||
+        store_query(c, NULL, &rows,
+                    "SELECT id, name, type, provider, region, labels, resources, networking, status, monitoring, "
+                    "metadata, version FROM infrastructure_nodes WHERE id = $1",
+                    "t", id) < 0 ||
         rows_next(rows, NULL) != 1)
         return NULL;
     *ret_version = rows_int(rows, 11);
@@ -150,12 +156,14 @@ json_t *node_document_new(const char *name, const char *type, const char *provid
 {
     char id[ID_LEN + 1], at[TIME_TEXT_LEN + 1];
     (void)time_format(clock_now_ms(), at);
-    return json_pack("{s:s, s:s, s:s, s:s, s:n, s:{}, s:{s:n, s:n, s:n, s:n}, s:{s:n, s:n, s:[]}, s:s, s:{s:n, s:n, s:n},"
-                     " s:{s:s, s:s, s:n, s:n, s:n, s:n, s:n, s:n, s:n, s:n}}",
-                     "id", id_new(id), "name", name, "type", type, "provider", provider, "region", "labels", "resources", "cpu",
-                     "memory", "storage", "bandwidth", "networking", "tailscaleIP", "hostname", "addresses", "status", "offline",
-                     "monitoring", "datadogHost", "lastHealthCheck", "uptime", "metadata", "createdAt", at, "updatedAt", at, "lastSeen",
-                     "osVersion", "dockerVersion", "kernelVersion", "architecture", "engineName", "engineVersion", "version");
+    return json_pack(
+        "{s:s, s:s, s:s, s:s, s:n, s:{}, s:{s:n, s:n, s:n, s:n}, s:{s:n, s:n, s:[]}, s:s, s:{s:n, s:n, s:n},"
+        " s:{s:s, s:s, s:n, s:n, s:n, s:n, s:n, s:n, s:n, s:n}}",
+        "id", id_new(id), "name", name, "type", type, "provider", provider, "region", "labels", "resources", "cpu",
+        "memory", "storage", "bandwidth", "networking", "tailscaleIP", "hostname", "addresses", "status", "offline",
+        "monitoring", "datadogHost", "lastHealthCheck", "uptime", "metadata", "createdAt", at, "updatedAt", at,
+        "lastSeen", "osVersion", "dockerVersion", "kernelVersion", "architecture", "engineName", "engineVersion",
+        "version");
 }
 
 static void put_time(json_t *d, const char *path, int64_t ms)
@@ -237,7 +245,8 @@ void runtime_hub_seen(struct runtime *r, int64_t at_ms)
     _cleanup_entity_ struct entity *x = table_get(r->nodes, r->hub_id);
     _cleanup_json_ json_t *d = write ? node_stored_document(r, r->hub_id, &version) : x ? entity_document(x) : NULL;
     if (d && x) {
-        if (write && json_str(d, "metadata.lastSeen") && time_parse(json_str(d, "metadata.lastSeen"), &last) == 0 && at_ms > last) {
+        if (write && json_str(d, "metadata.lastSeen") && time_parse(json_str(d, "metadata.lastSeen"), &last) == 0 &&
+            at_ms > last) {
             (void)json_put(d, OBSERVED, json_integer(json_int(d, OBSERVED, 0) + at_ms - last));
             (void)json_put(d, ANSWERED, json_integer(json_int(d, ANSWERED, 0) + at_ms - last));
         }

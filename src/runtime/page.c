@@ -25,8 +25,13 @@ int page_read(struct page *p, struct table *t, struct request *rq, struct error 
     if (p->limit > PAGE_MAX)
         p->limit = PAGE_MAX;
     filter_prepare(&p->filter);
-    table_scan(t, &(struct table_scan){ .filter = &p->filter, .count = p->count, .counts = p->counts, .take = take, .ctx = p,
-                                        .name = fields[0], .id = fields[1] });
+    table_scan(t, &(struct table_scan){ .filter = &p->filter,
+                                        .count = p->count,
+                                        .counts = p->counts,
+                                        .take = take,
+                                        .ctx = p,
+                                        .name = fields[0],
+                                        .id = fields[1] });
     if (p->more && p->n) {
         const char *last[] = { p->found[p->n - 1]->name, p->found[p->n - 1]->id };
         if (cursor_encode(last, 2, p->next, sizeof p->next) < 0)

@@ -87,8 +87,8 @@ static int engine_verdict(const struct engine_container *c, char *ret_reason, si
         return 1;
     if (c->health == HEALTH_STARTING)
         return -1;
-    (void)snprintf(ret_reason, size, "its health check failed%s%.200s", c->health_output && c->health_output[0] ? ": " : "",
-                   c->health_output ? c->health_output : "");
+    (void)snprintf(ret_reason, size, "its health check failed%s%.200s",
+                   c->health_output && c->health_output[0] ? ": " : "", c->health_output ? c->health_output : "");
     return 0;
 }
 
@@ -97,7 +97,8 @@ static int stop_asked(void *stop, curl_off_t a UNUSED, curl_off_t b UNUSED, curl
     return *(const _Atomic bool *)stop;
 }
 
-int runtime_check_health(const json_t *d, const struct engine_container *c, const _Atomic bool *stop, char *ret_reason, size_t size)
+int runtime_check_health(const json_t *d, const struct engine_container *c, const _Atomic bool *stop, char *ret_reason,
+                         size_t size)
 {
     struct probe p;
     probe_of(d, &p);

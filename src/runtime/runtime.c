@@ -13,7 +13,8 @@ static int load(struct runtime *r, const struct runtime_options *o, struct error
     r->uptime = map_new(free);
     r->version = strdup(o->version);
     r->data_directory = strdup(o->data_directory);
-    if (!r->nodes || !r->services || !r->node_lists || !r->service_lists || !r->uptime || !r->version || !r->data_directory)
+    if (!r->nodes || !r->services || !r->node_lists || !r->service_lists || !r->uptime || !r->version ||
+        !r->data_directory)
         return error_set(e, ERR_INTERNAL, "No memory.");
     int res = nodes_load(r, e);
     if (res == 0)
@@ -82,7 +83,11 @@ int runtime_engine(struct runtime *r, const char *node_id, struct container_engi
     if (!str_eq(node_id, r->hub_id)) {
         _cleanup_entity_ struct entity *x = NULL;
         int res = runtime_node(r, node_id, &x, e);
-        return res < 0 ? res : error_set(e, ERR_UNAVAILABLE, "The container engine of node %s cannot be reached: only the hub's own node has one yet.", x->name);
+        return res < 0 ? res
+                       : error_set(
+                             e, ERR_UNAVAILABLE,
+                             "The container engine of node %s cannot be reached: only the hub's own node has one yet.",
+                             x->name);
     }
     if (!r->engine)
         return error_set(e, ERR_UNAVAILABLE, "No container engine is configured.");
@@ -97,11 +102,12 @@ void runtime_set_busy(struct runtime *r, runtime_busy_fn fn, void *ctx)
 }
 
 const struct api_operation runtime_operations[] = {
-    { "listNodes", node_list },         { "createNode", node_create },       { "getNode", node_get },
-    { "updateNode", node_update },      { "deleteNode", node_delete },       { "listServices", service_list },
-    { "getService", service_get },      { "removeService", service_remove }, { "startService", service_start },
+    { "listNodes", node_list },         { "createNode", node_create },         { "getNode", node_get },
+    { "updateNode", node_update },      { "deleteNode", node_delete },         { "listServices", service_list },
+    { "getService", service_get },      { "removeService", service_remove },   { "startService", service_start },
     { "stopService", service_stop },    { "restartService", service_restart }, { "adoptService", service_adopt },
     { "getServiceLogs", service_logs },
 };
 const size_t runtime_operation_count = ARRAY_LEN(runtime_operations);
-const struct api_shortcut runtime_shortcuts[RUNTIME_SHORTCUTS] = { { "listNodes", node_list_at_once }, { "listServices", service_list_at_once } };
+const struct api_shortcut runtime_shortcuts[RUNTIME_SHORTCUTS] = { { "listNodes", node_list_at_once },
+                                                                   { "listServices", service_list_at_once } };

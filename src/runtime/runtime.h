@@ -39,7 +39,10 @@ struct entity {
     char etag[32];
 };
 void entity_unref(struct entity *x); /* NULL is fine */
-static inline void entity_unref_ptr(struct entity **x) { entity_unref(*x); }
+static inline void entity_unref_ptr(struct entity **x)
+{
+    entity_unref(*x);
+}
 #define _cleanup_entity_ _cleanup_(entity_unref_ptr)
 /* A document of its own to read or change; new reference. */
 json_t *entity_document(const struct entity *x);
@@ -62,7 +65,8 @@ void runtime_engine_state(struct runtime *r, struct runtime_engine_state *ret);
 
 /* Deployment's writes. A document without "id" is made; `expected_version` -1 takes any, else ERR_PRECONDITION.
  * ERR_CONFLICT when the name is taken on that node. */
-int runtime_service_save(struct runtime *r, json_t *document, int64_t expected_version, struct entity **ret, struct error *e);
+int runtime_service_save(struct runtime *r, json_t *document, int64_t expected_version, struct entity **ret,
+                         struct error *e);
 /* Changes one service under the lock: `change` edits the document; negative leaves it as it was. */
 int runtime_service_change(struct runtime *r, const char *id, int (*change)(json_t *document, void *ctx), void *ctx,
                            struct entity **ret, struct error *e);
@@ -74,7 +78,8 @@ int runtime_refresh_service(struct runtime *r, const char *id, struct error *e);
 
 /* One health check now, of a service document's own kind (HTTP path, TCP, engine's). 1 healthy, 0 not (why in
  * `ret_reason`), -1 undecided yet. Blocks for at most the check's timeout, or until `*stop`. */
-int runtime_check_health(const json_t *document, const struct engine_container *c, const _Atomic bool *stop, char *ret_reason, size_t size);
+int runtime_check_health(const json_t *document, const struct engine_container *c, const _Atomic bool *stop,
+                         char *ret_reason, size_t size);
 
 /* Managed services that failed and any that is unhealthy, at most `max`; how many there are in the list. */
 struct runtime_trouble {

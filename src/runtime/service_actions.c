@@ -96,7 +96,7 @@ static bool is_own_volume(const json_t *d, const char *name)
 {
     size_t i;
     json_t *v;
-    json_array_foreach(json_at(d, "container.volumes"), i, v)
+    json_array_foreach (json_at(d, "container.volumes"), i, v)
         if (str_eq(json_str(v, "source"), name))
             return name[0] != '/';
     return false;
@@ -107,11 +107,12 @@ static int check_removal(const struct request *rq, const struct target *t, struc
     size_t i;
     json_t *name;
     if (!str_eq(request_str(rq, "confirm"), t->entity->name)) {
-        (void)error_set(e, ERR_VALIDATION, "Type the service's name (%s) to confirm that it is to be removed.", t->entity->name);
+        (void)error_set(e, ERR_VALIDATION, "Type the service's name (%s) to confirm that it is to be removed.",
+                        t->entity->name);
         error_detail(e, "/confirm", "must be the service's name");
         return -ERR_VALIDATION;
     }
-    json_array_foreach(request_param(rq, "volumes"), i, name) {
+    json_array_foreach (request_param(rq, "volumes"), i, name) {
         if (is_own_volume(t->document, json_string_value(name)))
             continue;
         (void)error_set(e, ERR_VALIDATION, "Only named volumes of this service can be removed with it.");
@@ -134,7 +135,7 @@ static int take_down(struct runtime *r, const struct request *rq, const struct t
         if (res == -ERR_NOT_FOUND)
             res = 0;
     }
-    json_array_foreach(request_param(rq, "volumes"), i, name)
+    json_array_foreach (request_param(rq, "volumes"), i, name)
         if (res == 0)
             res = t->engine->ops->volume_remove(t->engine, json_string_value(name), e);
     return res == 0 ? runtime_service_forget(r, t->entity->id, e) : res;
@@ -175,8 +176,14 @@ static int mark_managed(json_t *d, void *ctx)
 static int check_name(const char *name, struct error *e)
 {
     size_t n = strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-");
-    bool good = n == strlen(name) && n <= 63 && name[0] >= 'a' && name[0] <= 'z' && name[n - 1] != '-' && !strstr(name, "--");
-    return good ? 0 : error_set(e, ERR_CONFLICT, "The container's name %.80s is not kebab-case. Rename the container (docker rename), then adopt it.", name);
+    bool good =
+        n == strlen(name) && n <= 63 && name[0] >= 'a' && name[0] <= 'z' && name[n - 1] != '-' && !strstr(name, "--");
+    return good
+               ? 0
+               : error_set(
+                     e, ERR_CONFLICT,
+                     "The container's name %.80s is not kebab-case. Rename the container (docker rename), then adopt it.",
+                     name);
 }
 
 int service_adopt(void *room, struct request *rq, struct reply *rp, struct error *e)
@@ -188,7 +195,8 @@ int service_adopt(void *room, struct request *rq, struct reply *rp, struct error
     if (res == 0)
         res = check_name(t.entity->name, e);
     if (res == 0)
-        res = runtime_service_change(r, t.entity->id, mark_managed, (void *)(uintptr_t)request_actor(rq)->name, &after, e);
+        res = runtime_service_change(r, t.entity->id, mark_managed, (void *)(uintptr_t)request_actor(rq)->name, &after,
+                                     e);
     if (res < 0)
         return res;
     audit_change(rq, "service", t.entity, after);

@@ -12,9 +12,10 @@ const char *const healths[] = { "healthy", "unhealthy", "unknown", NULL };
 static const struct {
     const char *image, *type;
 } known_images[] = {
-    { "postgres", "database" }, { "mysql", "database" },  { "mariadb", "database" },      { "mongo", "database" },
-    { "falkordb", "database" }, { "redis", "cache" },     { "valkey", "cache" },          { "memcached", "cache" },
-    { "prometheus", "monitoring" }, { "grafana", "monitoring" }, { "node-exporter", "monitoring" },
+    { "postgres", "database" },  { "mysql", "database" },           { "mariadb", "database" },
+    { "mongo", "database" },     { "falkordb", "database" },        { "redis", "cache" },
+    { "valkey", "cache" },       { "memcached", "cache" },          { "prometheus", "monitoring" },
+    { "grafana", "monitoring" }, { "node-exporter", "monitoring" },
 };
 
 static const char *guess_type(const struct engine_container *c, const char *image)
@@ -53,18 +54,18 @@ json_t *service_document_new(const char *node_id, const struct engine_container 
     if (str_starts(c->image, "sha256:") || image_name_parse(c->image, NULL, &image, NULL) < 0)
         str_copy(image.name, sizeof image.name, c->image);
     (void)time_format(clock_now_ms(), at);
-    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:b, s:n, s:{}, s:{s:s, s:s, s:[], s:[], s:[], s:n, s:n, s:n, s:{s:n, s:n}, s:n, s:n, s:n, s:n},"
-                     " s:{s:n, s:o, s:n, s:{s:s?, s:i, s:i, s:i, s:i, s:n}, s:n, s:[]}, s:{s:n, s:n, s:[]},"
-                     " s:{s:s, s:s, s:n, s:n, s:n}, s:{s:s, s:n, s:n, s:s, s:s}}",
-                     "id", id_new(id), "serviceId", c->name, "name", c->name, "type", guess_type(c, image.name), "nodeId", node_id,
-                     "managed", 0, "environment", "labels",
-                     "container", "image", image.name, "tag", image.tag, "ports", "environment", "volumes", "id", "digest", "command",
-                     "resources", "cpu", "memory", "state", "restartCount", "createdAt", "tty",
-                     "networking", "internalPort", "domains", label_domains(c), "caddyConfig", "healthCheck", "path", health_path,
-                     "interval", 10, "timeout", 5, "retries", 3, "startPeriod", 30, "command", "url", "ports",
-                     "monitoring", "datadogService", "consulServiceId", "alerts",
-                     "status", "deployment", "stopped", "health", "unknown", "lastHealthCheck", "uptime", "message",
-                     "metadata", "version", image.tag[0] ? image.tag : "unknown", "deployedAt", "deployedBy", "createdAt", at, "updatedAt", at);
+    return json_pack(
+        "{s:s, s:s, s:s, s:s, s:s, s:b, s:n, s:{}, s:{s:s, s:s, s:[], s:[], s:[], s:n, s:n, s:n, s:{s:n, s:n}, s:n, s:n, s:n, s:n},"
+        " s:{s:n, s:o, s:n, s:{s:s?, s:i, s:i, s:i, s:i, s:n}, s:n, s:[]}, s:{s:n, s:n, s:[]},"
+        " s:{s:s, s:s, s:n, s:n, s:n}, s:{s:s, s:n, s:n, s:s, s:s}}",
+        "id", id_new(id), "serviceId", c->name, "name", c->name, "type", guess_type(c, image.name), "nodeId", node_id,
+        "managed", 0, "environment", "labels", "container", "image", image.name, "tag", image.tag, "ports",
+        "environment", "volumes", "id", "digest", "command", "resources", "cpu", "memory", "state", "restartCount",
+        "createdAt", "tty", "networking", "internalPort", "domains", label_domains(c), "caddyConfig", "healthCheck",
+        "path", health_path, "interval", 10, "timeout", 5, "retries", 3, "startPeriod", 30, "command", "url", "ports",
+        "monitoring", "datadogService", "consulServiceId", "alerts", "status", "deployment", "stopped", "health",
+        "unknown", "lastHealthCheck", "uptime", "message", "metadata", "version", image.tag[0] ? image.tag : "unknown",
+        "deployedAt", "deployedBy", "createdAt", at, "updatedAt", at);
 }
 
 /* ---- facts of the container ---- */
@@ -109,7 +110,8 @@ static const char *deployment_status(const struct engine_container *c)
 {
     if (str_eq(c->state, "running") || str_eq(c->state, "restarting"))
         return c->restart_count > 3 && str_eq(c->state, "restarting") ? "failed" : "running";
-    if (str_eq(c->state, "dead") || c->oom_killed || (str_eq(c->state, "exited") && c->exit_code > 0 && c->exit_code != 137 && c->exit_code != 143))
+    if (str_eq(c->state, "dead") || c->oom_killed ||
+        (str_eq(c->state, "exited") && c->exit_code > 0 && c->exit_code != 137 && c->exit_code != 143))
         return "failed";
     return "stopped";
 }
@@ -143,7 +145,8 @@ static void fill_inspected(json_t *d, const struct engine_container *c)
     (void)json_put(d, "container.tty", json_boolean(c->tty));
     (void)json_put(d, "container.restartCount", c->restart_count >= 0 ? json_integer(c->restart_count) : json_null());
     (void)json_put(d, "container.resources.cpu", c->cpu_limit > 0 ? json_real(c->cpu_limit) : json_null());
-    (void)json_put(d, "container.resources.memory", c->memory_limit > 0 ? json_real((double)c->memory_limit / (1 << 20)) : json_null());
+    (void)json_put(d, "container.resources.memory",
+                   c->memory_limit > 0 ? json_real((double)c->memory_limit / (1 << 20)) : json_null());
 }
 
 void runtime_fill_container(json_t *d, const struct engine_container *c)
@@ -168,7 +171,9 @@ void runtime_fill_container(json_t *d, const struct engine_container *c)
     (void)json_put(d, "status.message", status_message(c));
     bool running = str_eq(c->state, "running");
     if (c->health != HEALTH_NONE || !running) {
-        const char *health = !running || c->health == HEALTH_STARTING ? "unknown" : c->health == HEALTH_HEALTHY ? "healthy" : "unhealthy";
+        const char *health = !running || c->health == HEALTH_STARTING ? "unknown"
+                             : c->health == HEALTH_HEALTHY            ? "healthy"
+                                                                      : "unhealthy";
         (void)json_put(d, "status.health", json_string(health));
         if (running && c->health != HEALTH_STARTING && c->health != HEALTH_NONE)
             (void)json_put(d, "status.lastHealthCheck", json_string(time_format(clock_now_ms(), at)));

@@ -226,7 +226,8 @@ static int read_logs(struct runtime *r, const struct request *rq, const json_t *
 {
     struct container_engine *engine = NULL;
     const char *stream = request_str(rq, "stream"), *since = request_str(rq, "since");
-    struct engine_log_request ask = { .tail = (unsigned)request_int(rq, "tail", 200), .timestamps = request_flag(rq, "timestamps", false) };
+    struct engine_log_request ask = { .tail = (unsigned)request_int(rq, "tail", 200),
+                                      .timestamps = request_flag(rq, "timestamps", false) };
     ask.want_stdout = !str_eq(stream, "stderr");
     ask.want_stderr = !str_eq(stream, "stdout");
     if (since)

@@ -72,19 +72,20 @@ static int write_row(struct runtime *r, const json_t *d, int64_t version, struct
     _cleanup_conn_ struct store_conn *c = NULL;
     int res = store_acquire(r->store, STORE_WRITE, &c, e);
     if (res == 0)
-        res = store_exec(c, e,
-                         "INSERT INTO service_instances (id, service_id, name, type, node_id, managed, environment, container_config, "
-                         "networking_config, monitoring_config, status, metadata, labels, version, created_at, updated_at) "
-                         "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) "
-                         "ON CONFLICT (id) DO UPDATE SET service_id = excluded.service_id, name = excluded.name, type = excluded.type, "
-                         "managed = excluded.managed, environment = excluded.environment, container_config = excluded.container_config, "
-                         "networking_config = excluded.networking_config, monitoring_config = excluded.monitoring_config, "
-                         "status = excluded.status, metadata = excluded.metadata, labels = excluded.labels, version = excluded.version, "
-                         "updated_at = excluded.updated_at",
-                         "tttttitjjjjjjiii", json_str(d, "id"), json_str(d, "serviceId"), json_str(d, "name"), json_str(d, "type"),
-                         json_str(d, "nodeId"), (int64_t)json_flag(d, "managed", false), json_str(d, "environment"),
-                         json_at(d, "container"), json_at(d, "networking"), json_at(d, "monitoring"), status,
-                         json_at(d, "metadata"), json_at(d, "labels"), version, created, clock_now_ms());
+        res = store_exec(
+            c, e,
+            "INSERT INTO service_instances (id, service_id, name, type, node_id, managed, environment, container_config, "
+            "networking_config, monitoring_config, status, metadata, labels, version, created_at, updated_at) "
+            "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) "
+            "ON CONFLICT (id) DO UPDATE SET service_id = excluded.service_id, name = excluded.name, type = excluded.type, "
+            "managed = excluded.managed, environment = excluded.environment, container_config = excluded.container_config, "
+            "networking_config = excluded.networking_config, monitoring_config = excluded.monitoring_config, "
+            "status = excluded.status, metadata = excluded.metadata, labels = excluded.labels, version = excluded.version, "
+            "updated_at = excluded.updated_at",
+            "tttttitjjjjjjiii", json_str(d, "id"), json_str(d, "serviceId"), json_str(d, "name"), json_str(d, "type"),
+            json_str(d, "nodeId"), (int64_t)json_flag(d, "managed", false), json_str(d, "environment"),
+            json_at(d, "container"), json_at(d, "networking"), json_at(d, "monitoring"), status, json_at(d, "metadata"),
+            json_at(d, "labels"), version, created, clock_now_ms());
     return res == 0 ? store_commit(c, e) : res;
 }
 
@@ -95,8 +96,9 @@ static char *search_text(const json_t *d)
     size_t i;
     json_t *domain;
     buf_init(&b, 64 << 10);
-    (void)buf_printf(&b, "%s\n%s:%s", json_str(d, "name"), json_str(d, "container.image"), json_str(d, "container.tag"));
-    json_array_foreach(json_at(d, "networking.domains"), i, domain)
+    (void)buf_printf(&b, "%s\n%s:%s", json_str(d, "name"), json_str(d, "container.image"),
+                     json_str(d, "container.tag"));
+    json_array_foreach (json_at(d, "networking.domains"), i, domain)
         (void)buf_printf(&b, "\n%s", json_string_value(domain));
     for (size_t at = 0; at < b.len; at++)
         b.data[at] = (char)tolower((unsigned char)b.data[at]);
@@ -128,7 +130,8 @@ static int remember(struct runtime *r, const json_t *d, int64_t version, struct 
     return error_set(e, ERR_INTERNAL, "No memory.");
 }
 
-int service_save_locked(struct runtime *r, json_t *d, int64_t version, bool created, struct entity **ret, struct error *e)
+int service_save_locked(struct runtime *r, json_t *d, int64_t version, bool created, struct entity **ret,
+                        struct error *e)
 {
     char at[TIME_TEXT_LEN + 1];
     put_uptime(r, d);
@@ -141,7 +144,8 @@ int service_save_locked(struct runtime *r, json_t *d, int64_t version, bool crea
     if (res < 0)
         return res;
     struct entity *x = table_get(r->services, json_str(d, "id"));
-    events_publish(r->events, created ? "service.created" : "service.updated", "service", x->id, x->json->data, x->json->len);
+    events_publish(r->events, created ? "service.created" : "service.updated", "service", x->id, x->json->data,
+                   x->json->len);
     if (ret)
         *ret = x;
     else
@@ -190,7 +194,7 @@ static json_t *row_document(struct store_rows *rows)
     return d;
 }
 
-#define COLUMNS                                                                                                                  \
+#define COLUMNS                                                                                                                   \
     "id, service_id, name, type, node_id, managed, environment, labels, container_config, networking_config, monitoring_config, " \
     "status, metadata, version"
 
@@ -240,7 +244,8 @@ int runtime_service_save(struct runtime *r, json_t *d, int64_t expected_version,
     return res;
 }
 
-int runtime_service_change(struct runtime *r, const char *id, int (*change)(json_t *, void *), void *ctx, struct entity **ret, struct error *e)
+int runtime_service_change(struct runtime *r, const char *id, int (*change)(json_t *, void *), void *ctx,
+                           struct entity **ret, struct error *e)
 {
     (void)pthread_mutex_lock(&r->write_lock);
     _cleanup_entity_ struct entity *x = NULL;

@@ -99,14 +99,15 @@ static void settle_vanished(struct runtime *r, const struct vanished *v, const c
     bool gone = container && !is_listed(v, container);
     if (gone && !json_flag(d, "managed", false)) {
         res = service_forget_locked(r, id, &e);
-    } else if (gone && !str_eq(json_str(d, "status.deployment"), "deploying") && !str_eq(json_str(d, "status.deployment"), "updating") &&
-               json_str(d, "container.state")) {
+    } else if (gone && !str_eq(json_str(d, "status.deployment"), "deploying") &&
+               !str_eq(json_str(d, "status.deployment"), "updating") && json_str(d, "container.state")) {
         (void)json_put(d, "container.state", json_null());
         (void)json_put(d, "networking.url", json_null());
         (void)json_put(d, "networking.ports", json_array());
         (void)json_put(d, "status.deployment", json_string("failed"));
         (void)json_put(d, "status.health", json_string("unknown"));
-        (void)json_put(d, "status.message", json_string("Its container is gone: someone removed it. Deploy the service again."));
+        (void)json_put(d, "status.message",
+                       json_string("Its container is gone: someone removed it. Deploy the service again."));
         res = service_save_locked(r, d, x->version + 1, false, NULL, &e);
     }
     (void)pthread_mutex_unlock(&r->write_lock);
@@ -183,7 +184,8 @@ static void set_state(struct runtime *r, const struct engine_info *info, const c
         return;
     struct error e = ERROR_INIT;
     if (info)
-        log_info("Container engine: %s %s, API %s (it speaks %s to %s).", info->kind, info->version, info->api_used, info->api_min, info->api_version);
+        log_info("Container engine: %s %s, API %s (it speaks %s to %s).", info->kind, info->version, info->api_used,
+                 info->api_min, info->api_version);
     else
         log_warn("No container engine: %s", reason);
     if (nodes_set_engine(r, info, &e) < 0)
@@ -232,7 +234,9 @@ static void *watch(void *arg)
         if (round_of_following(r, &e) < 0 && !r->stop)
             set_state(r, NULL, e.message);
         error_done(&e);
-        backoff = clock_mono_ms() - began > BACKOFF_MAX_MS ? 500 : backoff < BACKOFF_MAX_MS ? backoff * 2 : BACKOFF_MAX_MS;
+        backoff = clock_mono_ms() - began > BACKOFF_MAX_MS ? 500
+                  : backoff < BACKOFF_MAX_MS               ? backoff * 2
+                                                           : BACKOFF_MAX_MS;
         nap(r, backoff);
     }
     return NULL;

@@ -41,9 +41,10 @@ static void on_term(int signal_number)
 static void reply(int fd, int status, const char *body)
 {
     char text[512];
-    int length = snprintf(text, sizeof text,
-                          "HTTP/1.1 %d %s\r\nContent-Type: text/plain\r\nContent-Length: %zu\r\nConnection: close\r\n\r\n%s",
-                          status, status == 200 ? "OK" : "Error", strlen(body), body);
+    int length =
+        snprintf(text, sizeof text,
+                 "HTTP/1.1 %d %s\r\nContent-Type: text/plain\r\nContent-Length: %zu\r\nConnection: close\r\n\r\n%s",
+                 status, status == 200 ? "OK" : "Error", strlen(body), body);
     for (int sent = 0; sent < length;) {
         ssize_t n = send(fd, text + sent, (size_t)(length - sent), MSG_NOSIGNAL);
         if (n <= 0)

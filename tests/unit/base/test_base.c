@@ -54,9 +54,15 @@ static void times_round_trip(void **state)
 static void bad_times_are_refused(void **state)
 {
     (void)state;
-    static const char *const bad[] = { "", "2026", "2026-13-01T00:00:00Z", "2023-02-29T00:00:00Z",
-                                       "2026-01-01T24:00:00Z", "2026-01-01T00:00:00", "2026-01-01T00:00:00Zx",
-                                       "2026-01-01T00:00:00.Z", "2026-01-01T00:00:00+25:00" };
+    static const char *const bad[] = { "",
+                                       "2026",
+                                       "2026-13-01T00:00:00Z",
+                                       "2023-02-29T00:00:00Z",
+                                       "2026-01-01T24:00:00Z",
+                                       "2026-01-01T00:00:00",
+                                       "2026-01-01T00:00:00Zx",
+                                       "2026-01-01T00:00:00.Z",
+                                       "2026-01-01T00:00:00+25:00" };
     int64_t ms = 7;
     for (size_t i = 0; i < ARRAY_LEN(bad); i++)
         assert_int_equal(time_parse(bad[i], &ms), -EINVAL);
@@ -113,7 +119,8 @@ static void json_writing_is_always_valid_json(void **state)
     jw_key(&w, "n"), jw_array(&w), jw_number(&w, 0.1), jw_number(&w, NAN), jw_number(&w, 3), jw_int(&w, -5), jw_end(&w);
     jw_key(&w, "o"), jw_object(&w), jw_end(&w);
     jw_end(&w);
-    assert_string_equal(buf_str(&b), "{\"s\":\"a\\\"\\\\\\n\\u0001\xef\xbf\xbd\xc3\xbc\",\"n\":[0.1,null,3,-5],\"o\":{}}");
+    assert_string_equal(buf_str(&b),
+                        "{\"s\":\"a\\\"\\\\\\n\\u0001\xef\xbf\xbd\xc3\xbc\",\"n\":[0.1,null,3,-5],\"o\":{}}");
 }
 
 static void merge_patch_sets_and_removes(void **state)

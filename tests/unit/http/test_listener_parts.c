@@ -268,11 +268,11 @@ static void a_file_is_sent_after_its_head(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_file_is_sent_after_its_head),
-        cmocka_unit_test(an_ipv6_customer_is_one_address),       cmocka_unit_test(loopback_has_no_cap_and_the_reserve),
-        cmocka_unit_test(a_known_address_is_forgotten_in_time),  cmocka_unit_test(the_table_of_the_known_is_bounded),
-        cmocka_unit_test(timers_fire_once_and_not_early),        cmocka_unit_test(a_deadline_moves_both_ways),
-        cmocka_unit_test(a_jump_of_the_clock_fires_what_is_due), cmocka_unit_test(any_short_write_keeps_the_bytes),
+        cmocka_unit_test(a_file_is_sent_after_its_head),       cmocka_unit_test(an_ipv6_customer_is_one_address),
+        cmocka_unit_test(loopback_has_no_cap_and_the_reserve), cmocka_unit_test(a_known_address_is_forgotten_in_time),
+        cmocka_unit_test(the_table_of_the_known_is_bounded),   cmocka_unit_test(timers_fire_once_and_not_early),
+        cmocka_unit_test(a_deadline_moves_both_ways),          cmocka_unit_test(a_jump_of_the_clock_fires_what_is_due),
+        cmocka_unit_test(any_short_write_keeps_the_bytes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
