@@ -1,6 +1,5 @@
 // A real browser, driven by Playwright. It makes no request of its own beyond the pages that tests open.
-import type { TestContext } from 'node:test';
-import { chromium, type Browser, type BrowserContextOptions, type Page } from 'playwright-core';
+import { chromium, type Browser, type Page } from 'playwright-core';
 import { part } from './part.ts';
 
 const installed = part('chromium');
@@ -18,17 +17,6 @@ const flags = [
 
 export function launch(): Promise<Browser> {
   return chromium.launch({ executablePath: `${installed.dir}/bin/chromium`, args: flags });
-}
-
-/** A page in a browser of its own, closed with the test. Errors on the page's console are in `problems`. */
-export async function openPage(t: TestContext, options: BrowserContextOptions = {}): Promise<{ page: Page; problems: string[] }> {
-  const browser = await launch();
-  t.after(() => browser.close());
-  const page = await (await browser.newContext({ viewport: { width: 1280, height: 800 }, ...options })).newPage();
-  const problems: string[] = [];
-  page.on('console', (message) => message.type() === 'error' && problems.push(message.text()));
-  page.on('pageerror', (error) => problems.push(error.message));
-  return { page, problems };
 }
 
 /** Opens a session for the page with the hub's owner key, as the login form does. */
