@@ -10,6 +10,7 @@
 
 #include <curl/curl.h>
 #include <errno.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -362,6 +363,7 @@ static void housekeep(struct hub *h)
     security_tidy(h->security);
     if (metrics_housekeep(h->metrics, clock_now_ms(), &e) < 0)
         log_warn("The metric engine was not tidied: %s", e.message);
+    (void)malloc_trim(0);
 }
 
 static void wait_for_end(struct hub *h, const sigset_t *signals)
@@ -416,6 +418,7 @@ static int serve(struct hub *h, const sigset_t *signals, struct error *e)
     r = made < 0 ? made : start_all(h, e);
     if (r == 0)
         r = greet(h, made == 1, e);
+    (void)malloc_trim(0); /* starting needs more than running: the contract, the database's rows */
     if (r == 0)
         wait_for_end(h, signals);
     return r;
