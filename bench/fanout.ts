@@ -20,7 +20,7 @@ export async function measureFanout(quick: boolean): Promise<Row[]> {
     const args = [String(hub.port), String(SUBSCRIBERS), String(rounds), 'node-000000'];
     const client = Process.start(compilePeer('sse_client', dir), args, { env: { ...process.env, HBCLOUD_API_KEY: hub.key! } });
     await waitFor(() => client.ended !== undefined || client.stdout.includes('ready\n'), { timeout: 60_000, what: 'the streams' });
-    const each = ((memory(hub.pid).rss - idle) * 1024) / SUBSCRIBERS;
+    const each = ((memory(hub.pid).rss - idle) * 1e6) / 1024 / SUBSCRIBERS;
     const before = cpuSeconds(hub.pid);
     const exit = await client.wait(120_000);
     const cpu = ((cpuSeconds(hub.pid) - before) / (rounds * SUBSCRIBERS)) * 1e6;

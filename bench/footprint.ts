@@ -52,8 +52,8 @@ export async function measureIdle(quick: boolean): Promise<Row[]> {
     await sleep(seconds * 1000);
     const used = cpuSeconds(hub.pid) - before;
     return [
-      { case: 'idle', measure: 'idle memory, RSS', value: rss, unit: 'MiB', goal: { atMost: 20 }, note: 'after 30 s, metrics each 10 s' },
-      { case: 'idle', measure: '— PSS', value: pss, unit: 'MiB' },
+      { case: 'idle', measure: 'idle memory, RSS', value: rss, unit: 'MB', goal: { atMost: 20 }, note: 'after 30 s, metrics each 10 s' },
+      { case: 'idle', measure: '— PSS', value: pss, unit: 'MB' },
       { case: 'idle', measure: 'idle CPU', value: (used / seconds) * 100, unit: '% of a core', note: `over ${seconds} s, metrics each 10 s` },
     ];
   } finally {

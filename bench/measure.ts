@@ -22,14 +22,14 @@ export function cpuSeconds(pid: number): number {
 }
 
 export interface Memory {
-  /** MiB. */
+  /** MB (10^6 bytes). */
   rss: number;
   pss: number;
 }
 
 export function memory(pid: number): Memory {
   const text = readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8');
-  const of = (name: string): number => Number(new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(text)![1]) / 1024;
+  const of = (name: string): number => Number(new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(text)![1]) * 1.024e-3;
   return { rss: of('Rss'), pss: of('Pss') };
 }
 

@@ -37,7 +37,7 @@ export async function measureScale(quick: boolean): Promise<Row[]> {
   const hub = await hubWith(NODES, SERVICES);
   try {
     const { rss } = memory(hub.pid);
-    const rows: Row[] = [{ case: 'scale', measure: 'memory with 10,000 nodes and 100,000 services', value: rss, unit: 'MiB', note: `${Math.round((performance.now() - began) / 1000)} s to fill and load` }];
+    const rows: Row[] = [{ case: 'scale', measure: 'memory with 10,000 nodes and 100,000 services', value: rss, unit: 'MB', note: `${Math.round((performance.now() - began) / 1000)} s to fill and load` }];
     for (const { measure, path, plural } of lists) {
       const paths = await pages(hub, path, plural, quick ? 100 : 1000);
       // Two pages at once: a person's click must not wait for another's.
