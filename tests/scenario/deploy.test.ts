@@ -97,6 +97,14 @@ for (const flavour of engines) {
       for (const end of [byPath, byImage]) assert.deepEqual([end.status.state, end.timing.phases.at(-1)?.name, end.timing.phases.at(-1)?.status], ['failed', 'check', 'failed']);
     });
 
+    test('a container that needs more memory than its limit is told so', async () => {
+      const image = await rig.demo('1');
+      const command = ['/bin/dd', 'if=/dev/zero', 'of=/dev/null', 'bs=300M', 'count=1'];
+      const end = await rig.deploy('hungry', image, { container: { image, command, resources: { memory: 16 } } });
+      assert.equal(end.status.state, 'failed');
+      assert.match(end.status.message!, /more memory than its limit of 16 MB/);
+    });
+
     test('a container that is slow to listen is not called healthy before it does', async () => {
       const image = await rig.demo('1');
       const began = Date.now();
