@@ -15,7 +15,7 @@ export function DeploymentRow({ deployment: d }: { deployment: Deployment }) {
       <span className="w-24"><Status state={d.status.state} /></span>
       <span className="min-w-0 flex-1 basis-40 max-sm:basis-0">
         <Link to={`/deployments/${d.id}`} className="font-medium after:absolute after:inset-0">{d.serviceName}</Link>
-        <span className="text-muted"> {words(d.changes.type)}{d.changes.toVersion ? ` to ${d.changes.toVersion}` : ''}</span>
+        <span className="text-muted"> {d.changes.type === 'create' ? 'new' : words(d.changes.type)}{d.changes.toVersion ? `, version ${d.changes.toVersion}` : ''}</span>
       </span>
       {!over && <span className="w-24"><Progress value={d.status.progress} label={`Progress of ${d.serviceName}`} /></span>}
       <span className="flex gap-3 text-xs text-muted max-sm:w-full">
