@@ -24,6 +24,8 @@ import { dateTime, duration, NOTHING, words } from '@/lib/format';
 
 const PARENT = { to: '/deployments', label: 'Deployments' };
 
+const changeOf = (d: Deployment) => (d.changes.type === 'create' ? 'new service' : words(d.changes.type));
+
 function Elapsed({ deployment: d }: { deployment: Deployment }) {
   const now = useNow();
   return <>{duration(d.timing.duration ?? Math.max(0, Math.floor((now - Date.parse(d.timing.startedAt)) / 1000) * 1000))}</>;
@@ -55,7 +57,7 @@ function Changes({ deployment: d }: { deployment: Deployment }) {
   const { changes: c } = d;
   return (
     <Card aria-labelledby="t-changes">
-      <CardHeader id="t-changes" title="Changes" hint={words(c.type)} />
+      <CardHeader id="t-changes" title="Changes" hint={changeOf(d)} />
       <Facts facts={[
         ['Version', c.fromVersion ? `${c.fromVersion} → ${c.toVersion ?? 'none'}` : c.toVersion],
         ...(c.imageChanges ? [['Image', <span key="i" className="font-mono text-xs">{c.imageChanges.oldImage ? `${c.imageChanges.oldImage} → ` : ''}{c.imageChanges.newImage}</span>] as [string, React.ReactNode]] : []),
@@ -107,7 +109,7 @@ export default function DeploymentDetail() {
     <>
       <PageHeader
         title={`${d.serviceName}${d.changes.toVersion ? ` ${d.changes.toVersion}` : ''}`} parent={PARENT}
-        hint={<>{words(d.changes.type)} by {d.deployment.initiatedBy}, <Ago at={d.timing.startedAt} /></>}
+        hint={<>{changeOf(d)} by {d.deployment.initiatedBy}, <Ago at={d.timing.startedAt} /></>}
         actions={<Button asChild><Link to="/services/new"><Rocket aria-hidden />Deploy another</Link></Button>}
       />
       <div className="grid items-start gap-4 lg:grid-cols-[minmax(0,1fr)_320px]">

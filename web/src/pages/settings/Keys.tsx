@@ -101,15 +101,15 @@ export function Keys() {
         : keys.length === 0 ? <Empty icon={KeyRound} title="No API keys" />
         : (
           <Table>
-            <thead><tr><Th>Name</Th><Th className="max-md:hidden">Begins with</Th><Th>Role</Th><Th>State</Th><Th className="max-md:hidden">Last used</Th><Th className="max-md:hidden">Expires</Th><Th><span className="sr-only">Actions</span></Th></tr></thead>
+            <thead><tr><Th>Name</Th><Th className="max-md:hidden">Begins with</Th><Th className="max-md:hidden">Role</Th><Th>State</Th><Th className="max-md:hidden">Last used</Th><Th className="max-md:hidden">Expires</Th><Th><span className="sr-only">Actions</span></Th></tr></thead>
             <tbody>
               {keys.map((k) => {
                 const [state, label] = stateOf(k);
                 return (
                   <Tr key={k.id} className={k.revokedAt ? 'text-muted' : undefined}>
-                    <Td className="font-medium">{k.name}</Td>
+                    <Td className="font-medium break-words">{k.name}<span className="block font-normal text-muted md:hidden">{k.role}</span></Td>
                     <Td className="font-mono text-xs max-md:hidden">{k.prefix}…</Td>
-                    <Td>{k.role}</Td>
+                    <Td className="max-md:hidden">{k.role}</Td>
                     <Td><Status state={state} label={label} /></Td>
                     <Td className="whitespace-nowrap text-muted max-md:hidden"><Ago at={k.lastUsedAt} /></Td>
                     <Td className="whitespace-nowrap text-muted max-md:hidden">{k.expiresAt ? dateTime(k.expiresAt) : NOTHING}</Td>
