@@ -212,7 +212,7 @@ job_sanitized() {
 	configure "$sanitized_dir" --buildtype=debugoptimized "-Db_sanitize=$sanitizers" -Db_lundef=false -Dtests=enabled
 	compile "$sanitized_dir"
 	export ASAN_OPTIONS=detect_leaks=1:abort_on_error=0:strict_string_checks=1 UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
-	export TSAN_OPTIONS=halt_on_error=0:second_deadlock_stack=1
+	export TSAN_OPTIONS="halt_on_error=0:second_deadlock_stack=1:suppressions=$root/tools/dev/tsan.supp"
 	export HBCLOUD_BINARY="$root/$sanitized_dir/hbcloud" TEST_SLOWER=5
 	tier_unit() { unit_tests "$sanitized_dir" unit; }
 	run_tiers
