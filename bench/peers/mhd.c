@@ -6,8 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static enum MHD_Result answer(void *ctx, struct MHD_Connection *c, const char *url, const char *method, const char *version,
-                              const char *body, size_t *body_len, void **state)
+static enum MHD_Result answer(void *ctx, struct MHD_Connection *c, const char *url, const char *method,
+                              const char *version, const char *body, size_t *body_len, void **state)
 {
     (void)url, (void)method, (void)version, (void)body, (void)body_len;
     static int seen;
@@ -43,8 +43,9 @@ int main(int argc, char **argv)
     (void)sigemptyset(&end);
     (void)sigaddset(&end, SIGTERM);
     (void)sigprocmask(SIG_BLOCK, &end, NULL);
-    struct MHD_Daemon *d = MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_TURBO, (uint16_t)atoi(argv[1]), NULL, NULL, answer, r,
-                                            MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)16384, MHD_OPTION_END);
+    struct MHD_Daemon *d =
+        MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_TURBO, (uint16_t)atoi(argv[1]), NULL, NULL, answer, r,
+                         MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)16384, MHD_OPTION_END);
     if (!d) {
         (void)fprintf(stderr, "mhd: cannot listen on port %s\n", argv[1]);
         return 1;

@@ -59,7 +59,9 @@ static void die(const char *what)
 
 static int connect_to(unsigned port)
 {
-    struct sockaddr_in a = { .sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr = { htonl(INADDR_LOOPBACK) } };
+    struct sockaddr_in a = { .sin_family = AF_INET,
+                             .sin_port = htons((uint16_t)port),
+                             .sin_addr = { htonl(INADDR_LOOPBACK) } };
     int one = 1, fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0 || connect(fd, (struct sockaddr *)&a, sizeof a) < 0)
         die("connecting");
@@ -82,7 +84,8 @@ static double event_at(const char *text, size_t len)
     struct tm tm = { 0 };
     int ms = 0;
     if (!at || (size_t)(at - text) + 30 > len ||
-        sscanf(at + 6, "%4d-%2d-%2dT%2d:%2d:%2d.%3dZ", &tm.tm_year, &tm.tm_mon, &tm.tm_mday, &tm.tm_hour, &tm.tm_min, &tm.tm_sec, &ms) != 7)
+        sscanf(at + 6, "%4d-%2d-%2dT%2d:%2d:%2d.%3dZ", &tm.tm_year, &tm.tm_mon, &tm.tm_mday, &tm.tm_hour, &tm.tm_min,
+               &tm.tm_sec, &ms) != 7)
         return 0;
     tm.tm_year -= 1900;
     tm.tm_mon -= 1;
@@ -149,8 +152,10 @@ static void read_until(struct bench *b, unsigned want, double limit)
 static void subscribe_all(struct bench *b)
 {
     char request[1024];
-    int len = snprintf(request, sizeof request,
-                       "GET /v1/events HTTP/1.1\r\nHost: 127.0.0.1:%u\r\nX-API-Key: %s\r\nAccept: text/event-stream\r\n\r\n", b->port, b->key);
+    int len =
+        snprintf(request, sizeof request,
+                 "GET /v1/events HTTP/1.1\r\nHost: 127.0.0.1:%u\r\nX-API-Key: %s\r\nAccept: text/event-stream\r\n\r\n",
+                 b->port, b->key);
     for (unsigned i = 0; i < b->count; i++) {
         struct subscriber *s = &b->subscribers[i];
         struct epoll_event ev = { .events = EPOLLIN | EPOLLRDHUP | EPOLLET, .data.ptr = s };
@@ -224,8 +229,9 @@ static void report(struct bench *b, double connecting)
     (void)printf("{\"subscribers\":%u,\"rounds\":%u,\"connectSeconds\":%.2f,\"received\":%zu,\"lost\":%u,"
                  "\"p50\":%.1f,\"p99\":%.1f,\"max\":%.1f,\"atP50\":%.1f,\"atP99\":%.1f,\"lastMedian\":%.1f}\n",
                  b->count, b->rounds, connecting, b->samples, b->lost, percentile(b->from_send, b->samples, 0.5),
-                 percentile(b->from_send, b->samples, 0.99), percentile(b->from_send, b->samples, 1), percentile(b->from_at, b->samples, 0.5),
-                 percentile(b->from_at, b->samples, 0.99), percentile(b->to_last, b->rounds, 0.5));
+                 percentile(b->from_send, b->samples, 0.99), percentile(b->from_send, b->samples, 1),
+                 percentile(b->from_at, b->samples, 0.5), percentile(b->from_at, b->samples, 0.99),
+                 percentile(b->to_last, b->rounds, 0.5));
 }
 
 static void raise_files(unsigned need)
@@ -235,7 +241,8 @@ static void raise_files(unsigned need)
         die("limit of open files");
     files.rlim_cur = files.rlim_max;
     if (files.rlim_max < need || setrlimit(RLIMIT_NOFILE, &files) < 0) {
-        (void)fprintf(stderr, "sse_client: %u open files are needed, the hard limit is %llu\n", need, (unsigned long long)files.rlim_max);
+        (void)fprintf(stderr, "sse_client: %u open files are needed, the hard limit is %llu\n", need,
+                      (unsigned long long)files.rlim_max);
         exit(1);
     }
 }
@@ -247,7 +254,8 @@ int main(int argc, char **argv)
         (void)fprintf(stderr, "usage: HBCLOUD_API_KEY=KEY sse_client PORT SUBSCRIBERS ROUNDS NODE\n");
         return 2;
     }
-    b.port = (unsigned)atoi(argv[1]), b.count = (unsigned)atoi(argv[2]), b.rounds = (unsigned)atoi(argv[3]), b.node = argv[4];
+    b.port = (unsigned)atoi(argv[1]), b.count = (unsigned)atoi(argv[2]), b.rounds = (unsigned)atoi(argv[3]),
+    b.node = argv[4];
     raise_files(b.count + 16);
     b.epoll = epoll_create1(EPOLL_CLOEXEC);
     b.subscribers = calloc(b.count, sizeof *b.subscribers);
