@@ -207,7 +207,7 @@ static int compile_count(struct compiler *c, const char *keyword, const json_t *
         { "maxItems", RULE_MAX_ITEMS },           { "minItems", RULE_MIN_ITEMS },
         { "maxProperties", RULE_MAX_PROPERTIES }, { "minProperties", RULE_MIN_PROPERTIES },
     };
-    size_t limit;
+    size_t limit = 0;
 
     if (count_value(c, keyword, value, &limit) < 0)
         return -1;
