@@ -193,8 +193,12 @@ static int pull(struct run *r, struct error *e)
         record_log(&r->record, "the image is on the node already, by digest");
     else if (res < 0)
         record_log(&r->record, "not pulled (%s); the image on the node is used", pulling.message);
-    else
+    else {
         record_log(&r->record, "pulled");
+        /* The last progress of a quick pull would else fall into the pause between two events. */
+        r->record.published_ms = 0;
+        record_publish(r->deployments, &r->record);
+    }
     note_image(r, &image);
     engine_image_done(&image);
     error_done(&pulling);
