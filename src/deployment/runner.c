@@ -18,13 +18,14 @@ static int load(struct run *r, struct journal_state *journal, struct error *e)
     struct deployments *d = r->deployments;
     _cleanup_entity_ struct entity *x = NULL;
     int res = record_load(d, r->id, &r->record, e);
-    if (res == 0)
-        res = journal_read(d, r->id, journal, e);
+    if (res < 0)
+        return res;
+    r->service_id = json_str(r->record.document, "serviceInstanceId");
+    r->name = r->record.service_name;
+    res = journal_read(d, r->id, journal, e);
     if (res < 0)
         return res;
     r->facts = journal->facts;
-    r->service_id = json_str(r->record.document, "serviceInstanceId");
-    r->name = r->record.service_name;
     res = release_load(d, r->record.release_id, &r->release, e);
     if (res == 0)
         res = runtime_service(d->runtime, r->service_id, &x, e);
@@ -210,15 +211,36 @@ static int run_from(struct run *r, const struct journal_state *journal, struct e
     return res == RUN_INTERRUPTED ? JOB_AGAIN : res;
 }
 
+/* A deployment that cannot be worked on any more ends here, so that it blocks no later one. */
+static void give_up(struct run *r, const char *cause)
+{
+    struct error e = ERROR_INIT;
+    if (r->record.document && r->service_id && finish(r, "failed", cause, &e) < 0)
+        log_error("The end of deployment %s was not recorded: %s", r->id, e.message);
+    error_done(&e);
+}
+
+/* What failed below is the record itself (a full disk, a locked database): the journal has all that is needed to
+ * try again, until the deadline. What is gone does not come back. */
+static int later_or_never(struct run *r, int res, const struct error *e)
+{
+    if (res != -ERR_NOT_FOUND && clock_now_ms() < r->job->deadline_ms) {
+        log_warn("Deployment %s goes on later: %s", r->id, e->message);
+        return JOB_AGAIN;
+    }
+    give_up(r, e->message);
+    return res;
+}
+
 int deployment_run(void *ctx, struct job *job, struct error *e)
 {
     struct journal_state journal = { 0 };
     _cleanup_(
         run_done) struct run r = { .deployments = ctx, .job = job, .id = json_str(job->arguments, "deploymentId") };
     int res = load(&r, &journal, e);
-    if (res < 0)
-        return res;
-    if (record_final(r.record.document))
+    if (res == 0 && record_final(r.record.document))
         return JOB_DONE;
-    return run_from(&r, &journal, e);
+    if (res == 0)
+        res = run_from(&r, &journal, e);
+    return res < 0 ? later_or_never(&r, res, e) : res;
 }
