@@ -11,6 +11,7 @@
 #define STOP_GRACE_S 10
 #define CHECK_PAUSE_MS 500
 #define GOOD_CHECKS_WANTED 2
+#define AWAIT_OWN_MS 15000
 
 bool run_interrupted(const struct run *r)
 {
@@ -322,19 +323,46 @@ static int find_own(struct run *r, char ret_id[65], struct error *e)
     return res;
 }
 
+static int create_new(struct run *r, char ret_id[65], struct error *e)
+{
+    struct spec_memory *m = calloc(1, sizeof *m);
+    struct engine_spec spec;
+    if (!m)
+        return error_set(e, ERR_INTERNAL, "No memory.");
+    fill_spec(r, m, &spec);
+    int res = r->engine->ops->create(r->engine, &spec, ret_id, e);
+    json_decref(m->labels);
+    free(m);
+    return res;
+}
+
+/* The name is taken and yet no container has it: the engine still makes the one that a killed hub asked for. */
+static int await_own(struct run *r, char ret_id[65], struct error *taken, struct error *e)
+{
+    int res = 0;
+    int64_t until = clock_mono_ms() + AWAIT_OWN_MS;
+    ret_id[0] = '\0';
+    while (res == 0 && !ret_id[0] && clock_mono_ms() < until && !run_interrupted(r)) {
+        pause_ms(CHECK_PAUSE_MS);
+        res = find_own(r, ret_id, e);
+    }
+    if (res == 0 && run_interrupted(r))
+        return RUN_INTERRUPTED;
+    return res < 0 || ret_id[0] ? res : error_set(e, taken->code, "%s", taken->message);
+}
+
 static int create(struct run *r, struct error *e)
 {
     char id[65];
+    struct error failure = ERROR_INIT;
     int res = find_own(r, id, e);
     if (res == 0 && !id[0]) {
-        struct spec_memory *m = calloc(1, sizeof *m);
-        struct engine_spec spec;
-        if (!m)
-            return error_set(e, ERR_INTERNAL, "No memory.");
-        fill_spec(r, m, &spec);
-        res = r->engine->ops->create(r->engine, &spec, id, e);
-        json_decref(m->labels);
-        free(m);
+        res = create_new(r, id, &failure);
+        if (res == -ERR_CONFLICT)
+            res = await_own(r, id, &failure, e);
+        else if (res < 0)
+            (void)error_set(e, failure.code, "%s", failure.message);
+        error_done(&failure);
     }
     if (res < 0)
         return res;

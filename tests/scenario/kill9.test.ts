@@ -63,7 +63,8 @@ describe('O09 kill -9', { skip: dockerOld.skip || Registry.skip }, () => {
       const { deployment_id } = await rig.begin(name, image, { container: { image, environment } });
       await killAt(rig.hub, deployment_id, 'create', before);
       await rig.hub.restart();
-      assert.equal((await ended(rig.hub, deployment_id, 30_000)).status.state, wanted);
+      const end = await ended(rig.hub, deployment_id, 30_000);
+      assert.equal(end.status.state, wanted, `${end.status.message} ${end.status.logs.join('\n')}`);
       assert.equal((await rig.containersOf(name)).length, wanted === 'completed' ? 1 : 0);
       assert.equal((await service(rig.hub, name)).status.deployment, wanted === 'completed' ? 'running' : 'failed');
     }
