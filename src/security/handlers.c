@@ -63,7 +63,9 @@ static int create_session(void *room, struct request *rq, struct reply *rp, stru
         r = sessions_open(s, &k, &x, &cookie, e);
     if (r < 0)
         return r;
-    request_audit(rq, "session", x.id, NULL, NULL);
+    /* Nobody was known when the request came; the entry says who it turned out to be. */
+    _cleanup_json_ json_t *who = json_pack("{s:s, s:s}", "name", x.name, "role", role_name(x.role));
+    request_audit(rq, "session", x.id, NULL, who);
     set_cookie(s, rq, rp, secret_reveal(cookie, NULL), SESSION_MS / 1000);
     write_session(rp, 201, &x);
     return 0;
