@@ -422,9 +422,10 @@ static int died(struct run *r, const struct engine_container *c, struct error *e
                          (long long)(c->memory_limit >> 20));
     /* The engine forgets that it was the memory when the container starts again. */
     if (c->exit_code == 137 && c->memory_limit)
-        return error_set(e, ERR_CONFLICT,
-                         "The new container was killed (status 137): it may need more memory than its limit of %lld MB.",
-                         (long long)(c->memory_limit >> 20));
+        return error_set(
+            e, ERR_CONFLICT,
+            "The new container was killed (status 137): it may need more memory than its limit of %lld MB.",
+            (long long)(c->memory_limit >> 20));
     return error_set(e, ERR_CONFLICT, "The new container ended with status %d right after its start%s%s", c->exit_code,
                      *line ? "; it said: " : ".", line);
 }
