@@ -23,6 +23,28 @@ void engine_container_done(struct engine_container *c)
     *c = (struct engine_container){ 0 };
 }
 
+void engine_volumes_free(struct engine_volume *list, size_t n)
+{
+    for (size_t i = 0; list && i < n; i++) {
+        free(list[i].name);
+        free(list[i].driver);
+        free(list[i].mountpoint);
+        json_decref(list[i].labels);
+    }
+    free(list);
+}
+
+void engine_networks_free(struct engine_network *list, size_t n)
+{
+    for (size_t i = 0; list && i < n; i++) {
+        free(list[i].id);
+        free(list[i].name);
+        free(list[i].driver);
+        json_decref(list[i].labels);
+    }
+    free(list);
+}
+
 void engine_containers_free(struct engine_container *list, size_t n)
 {
     for (size_t i = 0; list && i < n; i++)

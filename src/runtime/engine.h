@@ -7,12 +7,16 @@
 #define HB_ENGINE_H
 
 #include "base/error.h"
+#include "base/secret.h"
 
 struct engine_info {
     char kind[16];            /* "docker", "podman" by its own words */
     char version[32], api_version[16], api_min[16], api_used[16];
     char os[64], architecture[16];
     int cgroup_version;       /* 1, 2 or 0 unknown */
+    int64_t memory_total;     /* bytes of its host, 0 unknown */
+    int cpus;                 /* 0 unknown */
+    char root_directory[512]; /* where it keeps its data, on its host; "" unknown */
     bool rootless, swarm_active;
 };
 
@@ -74,7 +78,40 @@ struct engine_spec {
     const char **health_command; /* argv, NULL: the image's own or none */
     int64_t health_interval_ms, health_timeout_ms, health_start_ms;
     int health_retries;
+    /* What an owner may ask for beyond the standards. NULL, 0 or false: the engine's default. */
+    const char *user, *working_directory, *hostname, *stop_signal;
+    const char *network;      /* the first one, by name; others are joined before the start */
+    const json_t *networks;   /* array of {name, aliases: [..]}; the first is `network` */
+    const json_t *extra_hosts, *dns, *capabilities_added, *capabilities_dropped, *security_options; /* arrays of strings */
+    const json_t *devices;    /* array of {source, target, permissions} */
+    const json_t *sysctls;    /* object of strings */
+    const json_t *ulimits;    /* array of {name, soft, hard} */
+    const char *network_mode, *pid_mode, *ipc_mode; /* "host" and the like */
+    int64_t shm_size;         /* bytes */
+    int64_t pids_limit;       /* 0 none */
+    int gpus;                 /* -1 all, 0 none */
+    bool privileged, read_only_root, init, tty, stdin_open;
 };
+
+struct engine_credentials {   /* of a registry */
+    const char *username, *registry;
+    const struct secret *password;
+};
+
+struct engine_volume {
+    char *name;
+    char *driver;
+    json_t *labels;
+    char *mountpoint;         /* on the engine's host; NULL unknown */
+};
+
+struct engine_network {
+    char *id, *name, *driver;
+    bool internal;
+    json_t *labels;
+};
+void engine_volumes_free(struct engine_volume *list, size_t n);
+void engine_networks_free(struct engine_network *list, size_t n);
 
 struct engine_image {
     char *id;                 /* sha256:… */
@@ -119,10 +156,12 @@ enum engine_stream { STREAM_STDOUT = 1, STREAM_STDERR = 2 };
 /* Callbacks return 0 to go on, negative to stop the call (which then returns that). */
 typedef int (*engine_log_fn)(void *ctx, enum engine_stream stream, const char *bytes, size_t len);
 typedef int (*engine_progress_fn)(void *ctx, const struct engine_progress *p);
+typedef int (*engine_archive_fn)(void *ctx, const void *bytes, size_t len);
 typedef int (*engine_event_fn)(void *ctx, const struct engine_event *ev);
 
 struct container_engine;
 struct engine_ops {
+    /* An operation that a driver does not have is NULL; only those after `pull` may be. */
     int (*info)(struct container_engine *g, struct engine_info *ret, struct error *e);
     int (*list)(struct container_engine *g, struct engine_container **ret, size_t *ret_n, struct error *e);
     int (*inspect)(struct container_engine *g, const char *id, struct engine_container *ret, struct error *e);
@@ -139,8 +178,24 @@ struct engine_ops {
                 void *ctx, struct error *e);
     int (*stats)(struct container_engine *g, const char *id, struct engine_stats *ret, struct error *e);
     int (*image)(struct container_engine *g, const char *reference, struct engine_image *ret, struct error *e);
-    int (*pull)(struct container_engine *g, const char *reference, engine_progress_fn fn, void *ctx, struct error *e);
+    /* `credentials` may be NULL: an anonymous pull. */
+    int (*pull)(struct container_engine *g, const char *reference, const struct engine_credentials *credentials,
+                engine_progress_fn fn, void *ctx, struct error *e);
+    int (*image_tag)(struct container_engine *g, const char *id, const char *repository, const char *tag, struct error *e);
+    int (*image_remove)(struct container_engine *g, const char *reference, struct error *e); /* a tag or an id; gone: 0 */
+    int (*volume_ensure)(struct container_engine *g, const char *name, const json_t *labels, struct error *e);
     int (*volume_remove)(struct container_engine *g, const char *name, struct error *e);
+    int (*volumes)(struct container_engine *g, struct engine_volume **ret, size_t *ret_n, struct error *e);
+    int (*network_ensure)(struct container_engine *g, const char *name, bool internal, const json_t *labels,
+                          struct error *e);
+    int (*network_remove)(struct container_engine *g, const char *name, struct error *e); /* gone: 0 */
+    int (*networks)(struct container_engine *g, struct engine_network **ret, size_t *ret_n, struct error *e);
+    /* Writes one file into a container that was created (running or not). */
+    int (*put_file)(struct container_engine *g, const char *id, const char *path, unsigned mode, const void *bytes,
+                    size_t len, struct error *e);
+    /* A tar of a path in a container, in pieces, to `fn`. */
+    int (*get_archive)(struct container_engine *g, const char *id, const char *path, engine_archive_fn fn, void *ctx,
+                       struct error *e);
     /* Container events from `since_ms` on; blocks until the stream ends (0 or error) or fn stops it; checks
      * `*stop` at least each 500 ms. */
     int (*follow)(struct container_engine *g, int64_t since_ms, engine_event_fn fn, void *ctx, const _Atomic bool *stop,

@@ -390,7 +390,8 @@ static int pull_run(struct container_engine *g, const char *path, const char *re
     return r < 0 ? r : docker_pull_tick(p->pull);
 }
 
-static int d_pull(struct container_engine *g, const char *reference, engine_progress_fn fn, void *ctx, struct error *e)
+static int d_pull(struct container_engine *g, const char *reference, const struct engine_credentials *credentials UNUSED,
+                  engine_progress_fn fn, void *ctx, struct error *e)
 {
     struct docker_reference ref;
     struct pull_call p = { 0 };

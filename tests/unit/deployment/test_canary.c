@@ -165,7 +165,8 @@ static int engine_image(struct container_engine *g, const char *reference, struc
     return 0;
 }
 
-static int engine_pull(struct container_engine *g, const char *reference, engine_progress_fn fn, void *ctx,
+static int engine_pull(struct container_engine *g, const char *reference, const struct engine_credentials *credentials,
+                       engine_progress_fn fn, void *ctx,
                        struct error *e)
 {
     return fn(ctx,

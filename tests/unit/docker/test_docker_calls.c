@@ -275,7 +275,7 @@ static void bad_names_never_reach_the_engine(void **state)
         assert_int_equal(ops->volume_remove(s.engine, bad[i], &s.e), -(int)ERR_VALIDATION);
         if (!str_eq(bad[i], "a/b")) {
             assert_int_equal(ops->image(s.engine, bad[i], &image, &s.e), -(int)ERR_VALIDATION);
-            assert_int_equal(ops->pull(s.engine, bad[i], NULL, NULL, &s.e), -(int)ERR_VALIDATION);
+            assert_int_equal(ops->pull(s.engine, bad[i], NULL, NULL, NULL, &s.e), -(int)ERR_VALIDATION);
         }
     }
     assert_int_equal(fake_engine_calls(s.fake, ""), 0);
@@ -392,23 +392,23 @@ static void a_pull_asks_for_tag_or_digest_and_reports_errors_of_its_stream(void 
     static const char bad[] = STREAM_HEAD
         "{\"status\":\"Pulling\"}\r\n{\"errorDetail\":{\"message\":\"disk full\"},\"error\":\"disk full\"}\r\n";
     struct setup s = begin("1.44", "1.52");
-    int (*pull)(struct container_engine *, const char *, engine_progress_fn, void *, struct error *) =
+    int (*pull)(struct container_engine *, const char *, const struct engine_credentials *, engine_progress_fn, void *, struct error *) =
         s.engine->ops->pull;
     fake_engine_bytes(s.fake, "POST /images/create", good, sizeof good - 1, FAKE_CLOSE);
-    assert_int_equal(pull(s.engine, "h:5000/a", NULL, NULL, &s.e), 0);
+    assert_int_equal(pull(s.engine, "h:5000/a", NULL, NULL, NULL, &s.e), 0);
     assert_int_equal(fake_engine_calls(s.fake, "POST /v1.52/images/create?fromImage=h:5000/a&tag=latest"), 1);
-    assert_int_equal(pull(s.engine, "a:1@" DIGEST, NULL, NULL, &s.e), 0);
+    assert_int_equal(pull(s.engine, "a:1@" DIGEST, NULL, NULL, NULL, &s.e), 0);
     assert_int_equal(fake_engine_calls(s.fake, "POST /v1.52/images/create?fromImage=a&tag=" DIGEST), 1);
     int left = 2;
-    assert_int_equal(pull(s.engine, "a", count_pull, &left, &s.e), -55);
+    assert_int_equal(pull(s.engine, "a", NULL, count_pull, &left, &s.e), -55);
     fake_engine_bytes(s.fake, "POST /images/create", bad, sizeof bad - 1, FAKE_CLOSE);
-    assert_int_equal(pull(s.engine, "a", NULL, NULL, &s.e), -(int)ERR_UPSTREAM);
+    assert_int_equal(pull(s.engine, "a", NULL, NULL, NULL, &s.e), -(int)ERR_UPSTREAM);
     assert_non_null(strstr(s.e.message, "disk full"));
     fake_engine_bytes(s.fake, "POST /images/create", STREAM_HEAD "nonsense\n", sizeof(STREAM_HEAD "nonsense\n") - 1,
                       FAKE_CLOSE);
-    assert_int_equal(pull(s.engine, "a", NULL, NULL, &s.e), -(int)ERR_UPSTREAM);
+    assert_int_equal(pull(s.engine, "a", NULL, NULL, NULL, &s.e), -(int)ERR_UPSTREAM);
     fake_engine_json(s.fake, "POST /images/create", 404, "{\"message\":\"manifest unknown\"}");
-    assert_int_equal(pull(s.engine, "a", NULL, NULL, &s.e), -(int)ERR_NOT_FOUND);
+    assert_int_equal(pull(s.engine, "a", NULL, NULL, NULL, &s.e), -(int)ERR_NOT_FOUND);
     end(&s);
 }
 
@@ -418,7 +418,7 @@ static void a_pull_that_stands_still_can_be_stopped(void **state)
     struct setup s = begin("1.44", "1.52");
     int left = 3;
     fake_engine_bytes(s.fake, "POST /images/create", start, sizeof start - 1, FAKE_HOLD);
-    assert_int_equal(s.engine->ops->pull(s.engine, "a", count_pull, &left, &s.e), -55);
+    assert_int_equal(s.engine->ops->pull(s.engine, "a", NULL, count_pull, &left, &s.e), -55);
     end(&s);
 }
 

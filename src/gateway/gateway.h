@@ -1,0 +1,90 @@
+/* Infrastructure Gateway: the routes from domains to a service's instances, the switch of their upstreams, probes
+ * through the real route, service discovery, certificates. A route's upstreams are files (slots): a switch is a
+ * rename, never a change of the router's configuration, because that drops requests of every service.
+ * Ownership: one a hub; borrows all that the options name. Thread-safe; calls block, each with its own deadline.
+ * Addresses are "host:port" texts. Errors: ERR_UPSTREAM (refused, with the vendor's words; nothing changed),
+ * ERR_UNAVAILABLE, ERR_UPSTREAM_TIMEOUT, ERR_VALIDATION, ERR_CONFLICT (a domain is another service's). */
+#ifndef HB_GATEWAY_H
+#define HB_GATEWAY_H
+
+#include "gateway/discovery.h"
+#include "gateway/router.h"
+#include "http/api.h"
+#include "http/events.h"
+#include "jobs/jobs.h"
+#include "runtime/runtime.h"
+#include "store/store.h"
+
+struct gateway;
+struct gateway_options {
+    struct store *store;
+    struct events *events;
+    struct runtime *runtime;
+    struct jobs *jobs;
+    struct router *router;       /* NULL: none is configured; services are reached at their published ports */
+    struct discovery *discovery; /* NULL: none is configured */
+    const char *slot_directory;  /* where the slots are; the router reads them there */
+    const char *domain;          /* the owner's; NULL none */
+};
+int gateway_open(const struct gateway_options *o, struct gateway **ret, struct error *e);
+int gateway_start(struct gateway *g, struct error *e); /* begins to compare the router with what is wanted */
+void gateway_close(struct gateway *g);
+
+extern const struct api_operation gateway_operations[];
+extern const size_t gateway_operation_count;
+
+/* ---- routes; `specification` is a service's request (names, `networking`) ---- */
+
+/* Whether the service is to be routed: it has domains and there is a router. */
+bool gateway_wants_route(struct gateway *g, const json_t *specification);
+/* Refuses beforehand what the router or another service's route would refuse. */
+int gateway_route_check(struct gateway *g, const char *service_id, const json_t *specification, struct error *e);
+/* Makes the route as wanted. One that is so already is left alone (`*ret_changed` false: no reload). New slots
+ * are empty (503 with Retry-After). Without domains it is removed. May be repeated. */
+int gateway_route_put(struct gateway *g, const char *service_id, const json_t *specification, bool *ret_changed,
+                      struct error *e);
+int gateway_route_forget(struct gateway *g, const char *service_id, struct error *e); /* with its slots; gone: 0 */
+/* What the route looks like in the router's own words; NULL none. The caller frees. */
+char *gateway_route_rendered(struct gateway *g, const char *service_id);
+/* "https://first.domain" or with the router's port; false: no route. */
+bool gateway_url(struct gateway *g, const char *service_id, char *ret, size_t size);
+
+/* ---- upstreams ---- */
+#define GATEWAY_SLOTS_MAX 32
+/* Switches: all slots to these addresses (repeated to fill them), 0 addresses: 503. Durable when it returns.
+ * Each address is checked to be one host:port. */
+int gateway_upstreams_set(struct gateway *g, const char *service_id, const char *const *addresses, size_t n,
+                          struct error *e);
+/* What the slots say: an array of distinct addresses. New reference. */
+int gateway_upstreams_get(struct gateway *g, const char *service_id, json_t **ret, struct error *e);
+/* One look: 1 no request is in flight to the address and no connection established, 0 not yet. The caller wants
+ * three in a row, 100 ms apart, from 1 s after the switch on. */
+int gateway_drained(struct gateway *g, const char *address, struct error *e);
+
+/* ---- probes: measured requests through the real route while a switch happens ---- */
+struct gateway_probe;
+enum probe_phase { PROBE_BEFORE, PROBE_DURING, PROBE_AFTER, PROBE_PHASES };
+struct gateway_probe_options {
+    double per_second;  /* 0.1 to 100 */
+    const char *path;   /* NULL: "/" */
+    int64_t timeout_ms; /* of one probe */
+};
+struct gateway_figures {
+    int64_t sent, failed;
+    double p50_ms, p99_ms; /* of those answered; 0 none */
+    char first_failure[200]; /* in words */
+};
+int gateway_probe_start(struct gateway *g, const char *service_id, const struct gateway_probe_options *o,
+                        struct gateway_probe **ret, struct error *e);
+void gateway_probe_phase(struct gateway_probe *p, enum probe_phase phase); /* those sent from now on */
+void gateway_probe_read(struct gateway_probe *p, struct gateway_figures ret[PROBE_PHASES]);
+/* Points of a chart: an array of [ms since the start, latency ms, failed 0/1, phase], at most 600. */
+json_t *gateway_probe_points(struct gateway_probe *p);
+void gateway_probe_stop(struct gateway_probe *p); /* NULL is fine */
+
+/* ---- discovery ---- */
+bool gateway_discovers(struct gateway *g);
+int gateway_register(struct gateway *g, const struct discovery_instance *instance, struct error *e); /* again: 0 */
+int gateway_deregister(struct gateway *g, const char *instance_id, struct error *e);                 /* gone: 0 */
+
+#endif
