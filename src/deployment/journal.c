@@ -1,9 +1,12 @@
 #include "deployment/internal.h"
 
+#include "base/failpoint.h"
+
 int journal_write(struct deployments *d, const char *id, const char *step, const char *mark, const json_t *facts,
                   struct error *e)
 {
     _cleanup_conn_ struct store_conn *c = NULL;
+    failpoint(step, mark, "before");
     int r = store_acquire(d->store, STORE_WRITE, &c, e);
     if (r == 0)
         r = store_exec(
@@ -11,7 +14,10 @@ int journal_write(struct deployments *d, const char *id, const char *step, const
             "INSERT INTO deployment_journal (deployment_id, seq, step, mark, facts, at) "
             "SELECT $1, COALESCE(MAX(seq), 0) + 1, $2, $3, $4, $5 FROM deployment_journal WHERE deployment_id = $6",
             "tttjit", id, step, mark, facts, clock_now_ms(), id);
-    return r == 0 ? store_commit(c, e) : r;
+    if (r == 0)
+        r = store_commit(c, e);
+    failpoint(step, mark, "after");
+    return r;
 }
 
 int journal_read(struct deployments *d, const char *id, struct journal_state *ret, struct error *e)
