@@ -24,7 +24,7 @@ export interface Inspected {
   HostConfig: { NanoCpus: number; Memory: number; PortBindings: Record<string, { HostIp: string; HostPort: string }[]> };
 }
 
-const final = new Set(['completed', 'failed', 'rolled_back']);
+const final = new Set(['completed', 'failed', 'rolled_back', 'cancelled', 'superseded']);
 
 export async function deployment(hub: Client, deploymentId: string): Promise<Deployment> {
   return (await hub.ok('GET', '/deployments/{deploymentId}', { params: { deploymentId } })).deployment;
@@ -130,11 +130,11 @@ export class Rig {
 }
 
 /** Starts the three before a suite's first test and ends them after its last; the hub must end in order. */
-export function useRig(flavour: Flavour, options: HubOptions = {}): Rig {
+export function useRig(flavour: Flavour, options: HubOptions | (() => HubOptions) = {}): Rig {
   const rig = new Rig(flavour);
   before(async () => {
     [rig.engine, rig.registry] = await Promise.all([flavour.start(), Registry.start()]);
-    rig.hub = await Hub.start({ dockerHost: rig.engine.host, ...options });
+    rig.hub = await Hub.start({ dockerHost: rig.engine.host, ...(typeof options === 'function' ? options() : options) });
     await waitFor(async () => (await rig.hub.ok('GET', '/system')).system.engine.available, { what: 'the engine in the hub' });
   });
   after(async () => {
