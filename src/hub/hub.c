@@ -76,6 +76,10 @@ static int open_rooms(struct hub *h, struct error *e)
     if (r == 0)
         r = jobs_open(h->store, JOB_WORKERS, true, &h->jobs, e);
     if (r == 0)
+        r = secrets_open(h->store, h->vault, &h->secrets, e);
+    if (r == 0)
+        secrets_set_events(h->secrets, h->events);
+    if (r == 0)
         r = deployments_open(&(struct deployments_options){ h->store, h->events, h->runtime, h->jobs, h->vault },
                              &h->deployments, e);
     return r;
@@ -149,6 +153,7 @@ static int add_operations(struct hub *h, struct error *e)
     } rooms[] = {
         { security_operations, security_operation_count, h->security },
         { runtime_operations, runtime_operation_count, h->runtime },
+        { configuration_operations, configuration_operation_count, h->secrets },
         { deployment_operations, deployment_operation_count, h->deployments },
         { monitoring_operations, MONITORING_OPERATIONS, h->metrics },
         { hub_operations, hub_operation_count, h },
@@ -266,6 +271,7 @@ static void close_all(struct hub *h)
     sampler_stop(h->sampler);
     runtime_close(h->runtime);
     deployments_close(h->deployments);
+    secrets_close(h->secrets);
     metrics_close(h->metrics);
     api_free(h->api);
     static_site_free(h->site);

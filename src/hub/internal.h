@@ -2,6 +2,7 @@
 #ifndef HB_HUB_INTERNAL_H
 #define HB_HUB_INTERNAL_H
 
+#include "configuration/secrets.h"
 #include "deployment/deployments.h"
 #include "http/events.h"
 #include "http/server.h"
@@ -25,6 +26,7 @@ struct hub {
     struct vault *vault;
     struct security *security;
     struct events *events;
+    struct secrets *secrets;
     struct container_engine *engine;
     struct runtime *runtime;
     struct jobs *jobs;
