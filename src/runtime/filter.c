@@ -84,7 +84,7 @@ void filter_prepare(struct filter *f)
         bloom_text(f->facts.bloom, f->text);
     json_array_foreach (f->labels, i, pair)
         bloom_add(f->facts.bloom, hash(json_string_value(pair), json_string_length(pair)));
-    f->confirm = f->node_id || (f->text && *f->text) || json_array_size(f->labels);
+    f->confirm = f->node_id || f->service || (f->text && *f->text) || json_array_size(f->labels);
 }
 
 static bool has_label(const struct row *row, const char *pair)
@@ -102,7 +102,8 @@ static bool confirmed(const struct filter *f, const struct row *row)
     size_t i;
     json_t *pair;
     if ((f->node_id && !str_eq(row->node_id, f->node_id)) ||
-        (f->text && *f->text && !(row->search && strstr(row->search, f->text))))
+        (f->text && *f->text && !(row->search && strstr(row->search, f->text))) ||
+        (f->service && !str_eq(row_service(row), f->service)))
         return false;
     json_array_foreach (f->labels, i, pair)
         if (!has_label(row, json_string_value(pair)))

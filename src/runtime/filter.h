@@ -41,6 +41,7 @@ struct filter {
     int managed;          /* -1 any */
     const char *node_id;  /* NULL any */
     const char *text;     /* lower-case; NULL any */
+    const char *service;  /* serviceId; NULL any */
     const json_t *labels; /* array of "key=value", all must be there; NULL any */
     /* filled by filter_prepare */
     struct facts facts;

@@ -51,6 +51,7 @@ int node_save(struct runtime *r, json_t *document, int64_t version, bool to_stor
 int nodes_set_engine(struct runtime *r, const struct engine_info *info, struct error *e); /* NULL: not answering */
 /* services.c; callers hold write_lock where the name ends in _locked */
 int services_load(struct runtime *r, struct error *e);
+int service_remember_locked(struct runtime *r, const json_t *document, int64_t version, struct error *e);
 int service_save_locked(struct runtime *r, json_t *document, int64_t version, bool created, struct entity **ret,
                         struct error *e);
 /* Memory alone, no event: for figures that move all the time. */
@@ -58,7 +59,11 @@ int service_touch_locked(struct runtime *r, json_t *document, int64_t version, s
 int service_forget_locked(struct runtime *r, const char *id, struct error *e);
 void services_observe(struct runtime *r);
 /* service_doc.c */
-json_t *service_document_new(const char *node_id, const struct engine_container *c);
+json_t *service_document_new(const char *node_id, const char *service_id, const struct engine_container *c);
+/* instances.c */
+/* Puts `ordinal` and `instances` into a document about to be written; whether there are others. */
+bool instance_put_tally(struct runtime *r, json_t *document);
+void instances_refresh_locked(struct runtime *r, const char *name, const char *service_id, const char *but_id);
 /* watch.c */
 int watch_start(struct runtime *r, struct error *e);
 void watch_stop(struct runtime *r);

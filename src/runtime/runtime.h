@@ -47,7 +47,7 @@ static inline void entity_unref_ptr(struct entity **x)
 /* A document of its own to read or change; new reference. */
 json_t *entity_document(const struct entity *x);
 
-/* By id or name; ERR_NOT_FOUND. The caller unrefs. */
+/* By id or name; ERR_NOT_FOUND. The caller unrefs. A service's name is its first instance. */
 int runtime_node(struct runtime *r, const char *id_or_name, struct entity **ret, struct error *e);
 int runtime_service(struct runtime *r, const char *id_or_name, struct entity **ret, struct error *e);
 const char *runtime_hub_node(const struct runtime *r);
@@ -64,13 +64,26 @@ struct runtime_engine_state {
 void runtime_engine_state(struct runtime *r, struct runtime_engine_state *ret);
 
 /* Deployment's writes. A document without "id" is made; `expected_version` -1 takes any, else ERR_PRECONDITION.
- * ERR_CONFLICT when the name is taken on that node. */
+ * ERR_CONFLICT when there is a service of that serviceId and ordinal (1 unless said). */
 int runtime_service_save(struct runtime *r, json_t *document, int64_t expected_version, struct entity **ret,
                          struct error *e);
 /* Changes one service under the lock: `change` edits the document; negative leaves it as it was. */
 int runtime_service_change(struct runtime *r, const char *id, int (*change)(json_t *document, void *ctx), void *ctx,
                            struct entity **ret, struct error *e);
-int runtime_service_forget(struct runtime *r, const char *id, struct error *e);
+int runtime_service_forget(struct runtime *r, const char *id, struct error *e); /* one instance, by its id */
+
+/* A service's instances, one at least, by ordinal; `service` is its name, or an id of any of them. Free the list by
+ * runtime_instances_free. */
+int runtime_service_instances(struct runtime *r, const char *service, struct entity ***ret, size_t *ret_n,
+                              struct error *e);
+void runtime_instances_free(struct entity **list, size_t n);
+/* One more instance of a service that has one, made from the first's document, without a container yet. One that
+ * is there is answered as it is (its nodeId may be another). `*ret` must be NULL before. How many are wanted is
+ * `instances.wanted` of the first instance's document: set it by runtime_service_change. */
+int runtime_instance_make(struct runtime *r, const char *service, unsigned ordinal, const char *node_id,
+                          struct entity **ret, struct error *e);
+/* "host:port" where the hub and the gateway reach an instance, from its document; false: nowhere (yet). */
+bool runtime_instance_address(const json_t *document, char *ret, size_t size);
 /* Reads the container's facts (state, health, ports, …) into the document. */
 void runtime_fill_container(json_t *document, const struct engine_container *c);
 /* The newest facts of a service's container now, without waiting for the follower. */

@@ -4,6 +4,9 @@
 
 #define STOP_GRACE_S 10
 
+/* What a service is asked to do, each of its instances does, at most so many at a time. */
+#define AT_ONCE 8
+
 static int not_busy(struct runtime *r, const struct entity *x, struct error *e)
 {
     char reason[256] = "";
@@ -12,31 +15,91 @@ static int not_busy(struct runtime *r, const struct entity *x, struct error *e)
     return error_set(e, ERR_CONFLICT, "%s", reason);
 }
 
-/* The service, its document, its container and its engine, for an action on it. */
+/* The instance that was named and all of its service. */
 struct target {
     struct entity *entity;
-    json_t *document;
-    const char *container;
-    struct container_engine *engine;
+    struct entity **instances;
+    size_t n;
 };
 
 static void target_done(struct target *t)
 {
     entity_unref(t->entity);
-    json_decref(t->document);
+    runtime_instances_free(t->instances, t->n);
 }
 
 static int target_find(struct runtime *r, struct request *rq, struct target *t, struct error *e)
 {
     int res = runtime_service(r, request_str(rq, "serviceId"), &t->entity, e);
-    if (res < 0)
-        return res;
-    t->document = entity_document(t->entity);
-    t->container = json_str(t->document, "container.id");
-    res = request_if_match(rq, t->entity->etag, e);
     if (res == 0)
-        res = not_busy(r, t->entity, e);
-    return res == 0 ? runtime_engine(r, json_str(t->document, "nodeId"), &t->engine, e) : res;
+        res = request_if_match(rq, t->entity->etag, e);
+    if (res == 0)
+        res = runtime_service_instances(r, t->entity->id, &t->instances, &t->n, e);
+    return res == 0 ? not_busy(r, t->instances[0], e) : res;
+}
+
+/* ---- an action on each instance ---- */
+
+typedef int (*action_fn)(struct container_engine *g, const char *container, int grace_s, struct error *e);
+
+struct work {
+    struct runtime *runtime;
+    const struct entity *instance;
+    action_fn action;
+    bool has_container;
+    int res;
+    struct error error;
+};
+
+static void *work_on(void *arg)
+{
+    struct work *w = arg;
+    struct container_engine *engine = NULL;
+    _cleanup_json_ json_t *d = entity_document(w->instance);
+    const char *container = d ? json_str(d, "container.id") : NULL;
+    w->has_container = container != NULL;
+    if (!container)
+        return NULL;
+    w->res = runtime_engine(w->runtime, json_str(d, "nodeId"), &engine, &w->error);
+    if (w->res == 0)
+        w->res = w->action(engine, container, STOP_GRACE_S, &w->error);
+    return NULL;
+}
+
+/* Where no thread is to be had, it is done here. */
+static void work_at_once(struct work *w, size_t n)
+{
+    pthread_t threads[AT_ONCE];
+    bool made[AT_ONCE] = { false };
+    for (size_t i = 1; i < n; i++)
+        made[i] = pthread_create(&threads[i], NULL, work_on, &w[i]) == 0;
+    for (size_t i = 0; i < n; i++)
+        if (!made[i])
+            (void)work_on(&w[i]);
+    for (size_t i = 1; i < n; i++)
+        if (made[i])
+            (void)pthread_join(threads[i], NULL);
+}
+
+/* All are tried; the first failure is told. `*ret_any`: whether one has a container. */
+static int each_instance(struct runtime *r, const struct target *t, action_fn action, bool *ret_any, struct error *e)
+{
+    int res = 0;
+    *ret_any = false;
+    for (size_t from = 0; from < t->n; from += AT_ONCE) {
+        struct work w[AT_ONCE];
+        size_t n = t->n - from < AT_ONCE ? t->n - from : AT_ONCE;
+        for (size_t i = 0; i < n; i++)
+            w[i] = (struct work){ .runtime = r, .instance = t->instances[from + i], .action = action };
+        work_at_once(w, n);
+        for (size_t i = 0; i < n; i++) {
+            *ret_any = *ret_any || w[i].has_container;
+            if (w[i].res < 0 && res == 0)
+                res = error_set(e, w[i].error.code, "%s", w[i].error.message);
+            error_done(&w[i].error);
+        }
+    }
+    return res;
 }
 
 static int start(struct container_engine *g, const char *id, int grace_s UNUSED, struct error *e)
@@ -44,18 +107,28 @@ static int start(struct container_engine *g, const char *id, int grace_s UNUSED,
     return g->ops->start(g, id, e);
 }
 
-static int do_action(struct runtime *r, struct request *rq, struct reply *rp, struct error *e,
-                     int (*action)(struct container_engine *, const char *, int, struct error *))
+static int stop(struct container_engine *g, const char *id, int grace_s, struct error *e)
+{
+    return g->ops->stop(g, id, grace_s, e);
+}
+
+static int restart(struct container_engine *g, const char *id, int grace_s, struct error *e)
+{
+    return g->ops->restart(g, id, grace_s, e);
+}
+
+static int do_action(struct runtime *r, struct request *rq, struct reply *rp, struct error *e, action_fn action)
 {
     _cleanup_(target_done) struct target t = { 0 };
     _cleanup_entity_ struct entity *after = NULL;
+    bool any = false;
     int res = target_find(r, rq, &t, e);
-    if (res == 0 && !t.container)
+    if (res == 0)
+        res = each_instance(r, &t, action, &any, e);
+    if (res == 0 && !any)
         res = error_set(e, ERR_CONFLICT, "The service has no container: deploy it.");
-    if (res == 0)
-        res = action(t.engine, t.container, STOP_GRACE_S, e);
-    if (res == 0)
-        res = runtime_refresh_service(r, t.entity->id, e);
+    for (size_t i = 0; res == 0 && i < t.n; i++)
+        res = runtime_refresh_service(r, t.instances[i]->id, e);
     if (res == 0)
         res = runtime_service(r, t.entity->id, &after, e);
     if (res < 0)
@@ -70,19 +143,9 @@ int service_start(void *room, struct request *rq, struct reply *rp, struct error
     return do_action(room, rq, rp, e, start);
 }
 
-static int stop(struct container_engine *g, const char *id, int grace_s, struct error *e)
-{
-    return g->ops->stop(g, id, grace_s, e);
-}
-
 int service_stop(void *room, struct request *rq, struct reply *rp, struct error *e)
 {
     return do_action(room, rq, rp, e, stop);
-}
-
-static int restart(struct container_engine *g, const char *id, int grace_s, struct error *e)
-{
-    return g->ops->restart(g, id, grace_s, e);
 }
 
 int service_restart(void *room, struct request *rq, struct reply *rp, struct error *e)
@@ -102,7 +165,7 @@ static bool is_own_volume(const json_t *d, const char *name)
     return false;
 }
 
-static int check_removal(const struct request *rq, const struct target *t, struct error *e)
+static int check_removal(const struct request *rq, const struct target *t, const json_t *d, struct error *e)
 {
     size_t i;
     json_t *name;
@@ -113,7 +176,7 @@ static int check_removal(const struct request *rq, const struct target *t, struc
         return -ERR_VALIDATION;
     }
     json_array_foreach (request_param(rq, "volumes"), i, name) {
-        if (is_own_volume(t->document, json_string_value(name)))
+        if (is_own_volume(d, json_string_value(name)))
             continue;
         (void)error_set(e, ERR_VALIDATION, "Only named volumes of this service can be removed with it.");
         error_detail(e, "/volumes", "\"%.100s\" is no named volume of this service", json_string_value(name));
@@ -122,31 +185,52 @@ static int check_removal(const struct request *rq, const struct target *t, struc
     return 0;
 }
 
-/* The container goes first, so that a failure leaves the service listed and the removal can be repeated. */
-static int take_down(struct runtime *r, const struct request *rq, const struct target *t, struct error *e)
+static int take_away(struct container_engine *g, const char *id, int grace_s, struct error *e)
 {
-    size_t i;
+    int res = g->ops->stop(g, id, grace_s, e);
+    if (res == 0 || res == -ERR_NOT_FOUND)
+        res = g->ops->remove(g, id, true, e);
+    if (res == -ERR_NOT_FOUND)
+        error_done(e);
+    return res == -ERR_NOT_FOUND ? 0 : res;
+}
+
+/* On every node that an instance is on. */
+static int remove_volumes(struct runtime *r, const struct request *rq, const struct target *t, struct error *e)
+{
+    size_t k;
     json_t *name;
     int res = 0;
-    if (t->container) {
-        res = t->engine->ops->stop(t->engine, t->container, STOP_GRACE_S, e);
-        if (res == 0 || res == -ERR_NOT_FOUND)
-            res = t->engine->ops->remove(t->engine, t->container, true, e);
-        if (res == -ERR_NOT_FOUND)
-            res = 0;
+    for (size_t i = 0; res == 0 && i < t->n && request_param(rq, "volumes"); i++) {
+        struct container_engine *engine = NULL;
+        _cleanup_json_ json_t *d = entity_document(t->instances[i]);
+        res = runtime_engine(r, json_str(d, "nodeId"), &engine, e);
+        json_array_foreach (request_param(rq, "volumes"), k, name)
+            if (res == 0)
+                res = engine->ops->volume_remove(engine, json_string_value(name), e);
     }
-    json_array_foreach (request_param(rq, "volumes"), i, name)
-        if (res == 0)
-            res = t->engine->ops->volume_remove(t->engine, json_string_value(name), e);
-    return res == 0 ? runtime_service_forget(r, t->entity->id, e) : res;
+    return res;
+}
+
+/* The containers go first, so that a failure leaves the service listed and the removal can be repeated. */
+static int take_down(struct runtime *r, const struct request *rq, const struct target *t, struct error *e)
+{
+    bool any;
+    int res = each_instance(r, t, take_away, &any, e);
+    if (res == 0)
+        res = remove_volumes(r, rq, t, e);
+    for (size_t i = t->n; res == 0 && i-- > 0;)
+        res = runtime_service_forget(r, t->instances[i]->id, e);
+    return res;
 }
 
 int service_remove(void *room, struct request *rq, struct reply *rp, struct error *e)
 {
     _cleanup_(target_done) struct target t = { 0 };
     int res = target_find(room, rq, &t, e);
+    _cleanup_json_ json_t *d = res == 0 ? entity_document(t.entity) : NULL;
     if (res == 0)
-        res = check_removal(rq, &t, e);
+        res = check_removal(rq, &t, d, e);
     if (res == 0)
         res = take_down(room, rq, &t, e);
     if (res < 0)
@@ -192,8 +276,13 @@ int service_adopt(void *room, struct request *rq, struct reply *rp, struct error
     _cleanup_(target_done) struct target t = { 0 };
     _cleanup_entity_ struct entity *after = NULL;
     int res = target_find(r, rq, &t, e);
+    _cleanup_json_ json_t *d = res == 0 ? entity_document(t.entity) : NULL;
     if (res == 0)
         res = check_name(t.entity->name, e);
+    if (res == 0 && !str_eq(json_str(d, "serviceId"), t.entity->name))
+        res = error_set(e, ERR_CONFLICT,
+                        "There is another service %.80s. Rename the container (docker rename), then adopt it.",
+                        t.entity->name);
     if (res == 0)
         res = runtime_service_change(r, t.entity->id, mark_managed, (void *)(uintptr_t)request_actor(rq)->name, &after,
                                      e);

@@ -46,7 +46,7 @@ static json_t *label_domains(const struct engine_container *c)
     return domains;
 }
 
-json_t *service_document_new(const char *node_id, const struct engine_container *c)
+json_t *service_document_new(const char *node_id, const char *service_id, const struct engine_container *c)
 {
     char id[ID_LEN + 1], at[TIME_TEXT_LEN + 1];
     struct image_name image = { 0 };
@@ -55,11 +55,11 @@ json_t *service_document_new(const char *node_id, const struct engine_container 
         str_copy(image.name, sizeof image.name, c->image);
     (void)time_format(clock_now_ms(), at);
     return json_pack(
-        "{s:s, s:s, s:s, s:s, s:s, s:b, s:n, s:{}, s:{s:s, s:s, s:[], s:[], s:[], s:n, s:n, s:n, s:{s:n, s:n}, s:n, s:n, s:n, s:n},"
+        "{s:s, s:s, s:s, s:s, s:s, s:n, s:b, s:n, s:{}, s:{s:s, s:s, s:[], s:[], s:[], s:n, s:n, s:n, s:{s:n, s:n}, s:n, s:n, s:n, s:n},"
         " s:{s:n, s:o, s:n, s:{s:s?, s:i, s:i, s:i, s:i, s:n}, s:n, s:[]}, s:{s:n, s:n, s:[]},"
         " s:{s:s, s:s, s:n, s:n, s:n}, s:{s:s, s:n, s:n, s:s, s:s}}",
-        "id", id_new(id), "serviceId", c->name, "name", c->name, "type", guess_type(c, image.name), "nodeId", node_id,
-        "managed", 0, "environment", "labels", "container", "image", image.name, "tag", image.tag, "ports",
+        "id", id_new(id), "serviceId", service_id, "name", c->name, "type", guess_type(c, image.name), "nodeId", node_id,
+        "placement", "managed", 0, "environment", "labels", "container", "image", image.name, "tag", image.tag, "ports",
         "environment", "volumes", "id", "digest", "command", "resources", "cpu", "memory", "state", "restartCount",
         "createdAt", "tty", "networking", "internalPort", "domains", label_domains(c), "caddyConfig", "healthCheck",
         "path", health_path, "interval", 10, "timeout", 5, "retries", 3, "startPeriod", 30, "command", "url", "ports",

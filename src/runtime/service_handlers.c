@@ -20,7 +20,7 @@ static void count_service(const struct facts *facts, void *counts)
 
 /* Texts that a filter points to. */
 struct asked {
-    char node_id[37], text[201];
+    char node_id[37], text[201], service[256];
 };
 
 static void read_filter(struct runtime *r, const struct request *rq, struct filter *f, struct asked *texts)
@@ -35,6 +35,10 @@ static void read_filter(struct runtime *r, const struct request *rq, struct filt
         _cleanup_entity_ struct entity *x = table_get(r->nodes, node);
         str_copy(texts->node_id, sizeof texts->node_id, x ? x->id : "no such node");
         f->node_id = texts->node_id;
+    }
+    if (request_str(rq, "service")) {
+        str_copy(texts->service, sizeof texts->service, request_str(rq, "service"));
+        f->service = texts->service;
     }
     if (q) {
         str_copy(texts->text, sizeof texts->text, q);

@@ -64,6 +64,12 @@ static void put_uptime(struct runtime *r, json_t *d)
         (void)json_put(d, "status.uptime", json_real((double)(u->answered_ms * 10000 / u->observed_ms) / 100));
 }
 
+static json_t *object_or_null(const json_t *d, const char *path)
+{
+    json_t *value = json_at(d, path);
+    return json_is_object(value) ? value : NULL;
+}
+
 static int write_row(struct runtime *r, const json_t *d, int64_t version, struct error *e)
 {
     int64_t created = 0;
@@ -74,16 +80,18 @@ static int write_row(struct runtime *r, const json_t *d, int64_t version, struct
     if (res == 0)
         res = store_exec(
             c, e,
-            "INSERT INTO service_instances (id, service_id, name, type, node_id, managed, environment, container_config, "
+            "INSERT INTO service_instances (id, service_id, ordinal, wanted, name, type, node_id, managed, environment, placement, container_config, "
             "networking_config, monitoring_config, status, metadata, labels, version, created_at, updated_at) "
-            "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) "
-            "ON CONFLICT (id) DO UPDATE SET service_id = excluded.service_id, name = excluded.name, type = excluded.type, "
+            "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19) "
+            "ON CONFLICT (id) DO UPDATE SET service_id = excluded.service_id, ordinal = excluded.ordinal, wanted = excluded.wanted, "
+            "name = excluded.name, type = excluded.type, node_id = excluded.node_id, placement = excluded.placement, "
             "managed = excluded.managed, environment = excluded.environment, container_config = excluded.container_config, "
             "networking_config = excluded.networking_config, monitoring_config = excluded.monitoring_config, "
             "status = excluded.status, metadata = excluded.metadata, labels = excluded.labels, version = excluded.version, "
             "updated_at = excluded.updated_at",
-            "tttttitjjjjjjiii", json_str(d, "id"), json_str(d, "serviceId"), json_str(d, "name"), json_str(d, "type"),
-            json_str(d, "nodeId"), (int64_t)json_flag(d, "managed", false), json_str(d, "environment"),
+            "ttiitttitjjjjjjjiii", json_str(d, "id"), json_str(d, "serviceId"), json_int(d, "ordinal", 1),
+            json_int(d, "instances.wanted", 1), json_str(d, "name"), json_str(d, "type"), json_str(d, "nodeId"),
+            (int64_t)json_flag(d, "managed", false), json_str(d, "environment"), object_or_null(d, "placement"),
             json_at(d, "container"), json_at(d, "networking"), json_at(d, "monitoring"), status, json_at(d, "metadata"),
             json_at(d, "labels"), version, created, clock_now_ms());
     return res == 0 ? store_commit(c, e) : res;
@@ -107,7 +115,7 @@ static char *search_text(const json_t *d)
     return text;
 }
 
-static int remember(struct runtime *r, const json_t *d, int64_t version, struct error *e)
+int service_remember_locked(struct runtime *r, const json_t *d, int64_t version, struct error *e)
 {
     struct row row = {
         .entity = entity_new((json_t *)d, version),
@@ -117,16 +125,21 @@ static int remember(struct runtime *r, const json_t *d, int64_t version, struct 
         .managed = json_flag(d, "managed", false),
         .search = search_text(d),
         .restart_count = (int)json_int(d, "container.restartCount", 0),
+        .ordinal = (unsigned short)json_int(d, "ordinal", 1),
+        .wanted = (unsigned short)json_int(d, "instances.wanted", 1),
     };
+    bool named_so = str_eq(json_str(d, "serviceId"), json_str(d, "name"));
+    row.service_id = named_so ? NULL : strdup(json_str(d, "serviceId"));
     row.running = str_eq(json_str(d, "container.state"), "running");
     if (json_str(d, "container.state") && json_str(d, "container.id"))
         row.container_id = strdup(json_str(d, "container.id"));
     str_copy(row.node_id, sizeof row.node_id, json_str(d, "nodeId"));
-    if (row.entity && row.search && table_put(r->services, &row) == 0)
+    if (row.entity && row.search && (named_so || row.service_id) && table_put(r->services, &row) == 0)
         return 0;
     entity_unref(row.entity);
     free(row.search);
     free(row.container_id);
+    free(row.service_id);
     return error_set(e, ERR_INTERNAL, "No memory.");
 }
 
@@ -135,12 +148,14 @@ int service_save_locked(struct runtime *r, json_t *d, int64_t version, bool crea
 {
     char at[TIME_TEXT_LEN + 1];
     put_uptime(r, d);
+    bool others = instance_put_tally(r, d);
     (void)json_put(d, "metadata.updatedAt", json_string(time_format(clock_now_ms(), at)));
     int res = write_row(r, d, version, e);
     if (res == -ERR_CONFLICT)
-        res = error_set(e, ERR_CONFLICT, "There is a service %s on this node already.", json_str(d, "name"));
+        res = error_set(e, ERR_CONFLICT, "There is a service %s already, or instance %d of it.",
+                        json_str(d, "serviceId"), (int)json_int(d, "ordinal", 1));
     if (res == 0)
-        res = remember(r, d, version, e);
+        res = service_remember_locked(r, d, version, e);
     if (res < 0)
         return res;
     struct entity *x = table_get(r->services, json_str(d, "id"));
@@ -150,18 +165,23 @@ int service_save_locked(struct runtime *r, json_t *d, int64_t version, bool crea
         *ret = x;
     else
         entity_unref(x);
+    if (others)
+        instances_refresh_locked(r, json_str(d, "name"), json_str(d, "serviceId"), json_str(d, "id"));
     return 0;
 }
 
 int service_touch_locked(struct runtime *r, json_t *d, int64_t version, struct error *e)
 {
     put_uptime(r, d);
-    return remember(r, d, version, e);
+    (void)instance_put_tally(r, d);
+    return service_remember_locked(r, d, version, e);
 }
 
 int service_forget_locked(struct runtime *r, const char *id, struct error *e)
 {
     _cleanup_conn_ struct store_conn *c = NULL;
+    _cleanup_entity_ struct entity *x = table_get(r->services, id);
+    _cleanup_json_ json_t *d = x ? entity_document(x) : NULL;
     int res = store_acquire(r->store, STORE_WRITE, &c, e);
     if (res == 0)
         res = store_exec(c, e, "DELETE FROM service_instances WHERE id = $1", "t", id);
@@ -172,6 +192,8 @@ int service_forget_locked(struct runtime *r, const char *id, struct error *e)
     (void)map_remove(r->uptime, id);
     if (res == 0 && table_remove(r->services, id))
         events_publish(r->events, "service.deleted", "service", id, "null", 4);
+    if (res == 0 && d)
+        instances_refresh_locked(r, x->name, json_str(d, "serviceId"), id);
     return res;
 }
 
@@ -191,12 +213,55 @@ static json_t *row_document(struct store_rows *rows)
     (void)json_put(d, "monitoring", rows_json(rows, 10));
     (void)json_put(d, "status", rows_json(rows, 11));
     (void)json_put(d, "metadata", rows_json(rows, 12));
+    (void)json_put(d, "placement", rows_null(rows, 16) ? json_null() : rows_json(rows, 16));
+    (void)json_put(d, "ordinal", json_integer(rows_int(rows, 14)));
+    (void)json_put(d, "instances.wanted", json_integer(rows_int(rows, 15)));
+    /* Right for a service of one instance; the others are counted when all are loaded. */
+    bool running = str_eq(json_str(d, "container.state"), "running");
+    bool healthy = running && str_eq(json_str(d, "status.health"), "healthy");
+    (void)json_put(d, "instances.running", json_integer(running));
+    (void)json_put(d, "instances.healthy", json_integer(healthy));
     return d;
 }
 
 #define COLUMNS                                                                                                                   \
     "id, service_id, name, type, node_id, managed, environment, labels, container_config, networking_config, monitoring_config, " \
-    "status, metadata, version"
+    "status, metadata, version, ordinal, wanted, placement"
+
+/* A second instance shows that the service has several. */
+struct several {
+    struct entity **list;
+    size_t n, cap;
+};
+
+static bool collect_second(const struct row *row, void *ctx)
+{
+    struct several *s = ctx;
+    if (row->ordinal < 2)
+        return true;
+    if (s->n == s->cap) {
+        size_t cap = s->cap ? s->cap * 2 : 64;
+        struct entity **list = realloc(s->list, cap * sizeof(struct entity *));
+        if (!list)
+            return false;
+        s->list = list;
+        s->cap = cap;
+    }
+    s->list[s->n++] = entity_ref(row->entity);
+    return true;
+}
+
+static void count_several(struct runtime *r)
+{
+    struct several s = { 0 };
+    table_walk(r->services, collect_second, &s);
+    for (size_t i = 0; i < s.n; i++) {
+        _cleanup_json_ json_t *d = entity_document(s.list[i]);
+        if (d)
+            instances_refresh_locked(r, s.list[i]->name, json_str(d, "serviceId"), NULL);
+    }
+    runtime_instances_free(s.list, s.n);
+}
 
 int services_load(struct runtime *r, struct error *e)
 {
@@ -208,9 +273,11 @@ int services_load(struct runtime *r, struct error *e)
     table_load_begin(r->services);
     while (res == 0 && (res = rows_next(rows, e)) == 1) {
         _cleanup_json_ json_t *d = row_document(rows);
-        res = load_uptime(r, d) < 0 ? error_set(e, ERR_INTERNAL, "No memory.") : remember(r, d, rows_int(rows, 13), e);
+        res = load_uptime(r, d) < 0 ? error_set(e, ERR_INTERNAL, "No memory.") : service_remember_locked(r, d, rows_int(rows, 13), e);
     }
     table_load_end(r->services);
+    if (res == 0)
+        count_several(r);
     return res;
 }
 

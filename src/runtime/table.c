@@ -71,6 +71,7 @@ static void row_free(struct row *row)
     free(row->search);
     json_decref(row->labels);
     free(row->container_id);
+    free(row->service_id);
     free(row);
 }
 
@@ -246,12 +247,32 @@ bool table_remove(struct table *t, const char *id)
     return row != NULL;
 }
 
+static bool goes_before(const struct row *a, const struct row *b)
+{
+    bool a_own = !a->service_id, b_own = !b->service_id;
+    return a_own != b_own ? a_own : a->ordinal < b->ordinal;
+}
+
 static struct row *first_of_name(const struct table *t, const char *name, const char *node_id)
 {
-    for (size_t at = place(t, name, ""); at < t->count && str_eq(t->rows[at]->entity->name, name); at++)
-        if (!node_id || str_eq(t->rows[at]->node_id, node_id))
-            return t->rows[at];
-    return NULL;
+    struct row *first = NULL;
+    for (size_t at = place(t, name, ""); at < t->count && str_eq(t->rows[at]->entity->name, name); at++) {
+        struct row *row = t->rows[at];
+        if ((!node_id || str_eq(row->node_id, node_id)) && (!first || goes_before(row, first)))
+            first = row;
+    }
+    return first;
+}
+
+void table_walk_service(struct table *t, const char *name, const char *service_id,
+                        bool (*each)(const struct row *, void *), void *ctx)
+{
+    bool more = true;
+    (void)pthread_rwlock_rdlock(&t->lock);
+    for (size_t at = place(t, name, ""); more && at < t->count && str_eq(t->rows[at]->entity->name, name); at++)
+        if (str_eq(row_service(t->rows[at]), service_id))
+            more = each(t->rows[at], ctx);
+    (void)pthread_rwlock_unlock(&t->lock);
 }
 
 struct entity *table_find_on(struct table *t, const char *name, const char *node_id)

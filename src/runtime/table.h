@@ -17,7 +17,13 @@ struct row {
     json_t *labels;             /* nodes: what `label` filters by; owned, NULL none */
     char *container_id;         /* services: the container, running or not; owned, NULL none */
     int restart_count;
+    char *service_id;           /* services: owned, NULL: the name */
+    unsigned short ordinal, wanted; /* services */
 };
+static inline const char *row_service(const struct row *row)
+{
+    return row->service_id ? row->service_id : row->entity->name;
+}
 
 struct table;
 struct table *table_new(void);
@@ -28,8 +34,12 @@ uint64_t table_generation(struct table *t); /* rises with every change */
 int table_put(struct table *t, struct row *row);
 bool table_remove(struct table *t, const char *id);
 struct entity *table_get(struct table *t, const char *id_or_name); /* new reference or NULL */
-/* By id first, then by the first row of that name on `node_id` (NULL: any). */
+/* The row of that name on `node_id` (NULL: any): the service of that very name first, and its first instance. */
 struct entity *table_find_on(struct table *t, const char *name, const char *node_id);
+
+/* Calls `each` for a service's instances, under the read lock. `name` is the rows' name. */
+void table_walk_service(struct table *t, const char *name, const char *service_id,
+                        bool (*each)(const struct row *row, void *ctx), void *ctx);
 
 /* Calls `each` for all rows in order, under the read lock: keep it short. False from it ends the walk. */
 void table_walk(struct table *t, bool (*each)(const struct row *row, void *ctx), void *ctx);

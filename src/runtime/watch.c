@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 
+#include <stdio.h>
 #include <time.h>
 
 /* Follows the engine: list everything, compare, then follow events from a little before the list was asked for
@@ -22,12 +23,22 @@ static struct entity *service_of(struct runtime *r, const struct engine_containe
     return x ? x : table_find_on(r->services, c->name, r->hub_id);
 }
 
+/* A container that has the name of another node's service is a service of its own. */
+static json_t *document_of_stranger(struct runtime *r, const char *node_id, const struct engine_container *c)
+{
+    char service_id[512];
+    _cleanup_entity_ struct entity *taken = table_find_on(r->services, c->name, NULL);
+    _cleanup_entity_ struct entity *node = taken ? table_get(r->nodes, node_id) : NULL;
+    (void)snprintf(service_id, sizeof service_id, "%s%s%s", c->name, node ? "@" : "", node ? node->name : "");
+    return service_document_new(node_id, service_id, c);
+}
+
 static int apply_locked(struct runtime *r, const struct engine_container *c, struct error *e)
 {
     bool ours = false;
     _cleanup_entity_ struct entity *x = service_of(r, c, &ours);
     _cleanup_json_ json_t *before = x ? entity_document(x) : NULL;
-    _cleanup_json_ json_t *d = x ? json_deep_copy(before) : service_document_new(r->hub_id, c);
+    _cleanup_json_ json_t *d = x ? json_deep_copy(before) : document_of_stranger(r, r->hub_id, c);
     if (!d)
         return error_set(e, ERR_INTERNAL, "No memory.");
     /* Another container than the one that serves: a deployment's, or a stranger that has a managed service's name. */

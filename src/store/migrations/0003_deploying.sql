@@ -43,7 +43,7 @@ CREATE TABLE registry_logins (
 -- A row an instance. Of a service's rows the first says what is wanted of all: how many, and where.
 CREATE TABLE service_instances_new (
     id VARCHAR(255) PRIMARY KEY,
-    service_id VARCHAR(255) NOT NULL,
+    service_id VARCHAR(511) NOT NULL,
     ordinal INTEGER NOT NULL DEFAULT 1,
     wanted INTEGER NOT NULL DEFAULT 1,
     name VARCHAR(255) NOT NULL,

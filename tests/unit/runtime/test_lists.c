@@ -60,7 +60,7 @@ static void fill(void)
                                   .restart_count = 0 };
     memset(c.id, 'a', 64);
     c.labels = json_object();
-    _cleanup_json_ json_t *labels = c.labels, *d = service_document_new(runtime_hub_node(runtime), &c);
+    _cleanup_json_ json_t *labels = c.labels, *d = service_document_new(runtime_hub_node(runtime), c.name, &c);
     if (!d || runtime_service_save(runtime, d, -1, &x, &e) < 0)
         fail_msg("%s", e.message);
     run_sql(
