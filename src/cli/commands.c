@@ -154,6 +154,19 @@ static const struct cli_option token_options[] = {
     KIND("expires", "DURATION", WORD_DURATION, "How long it is good: 1m to 1h; 15m when not said."),
     END,
 };
+static const struct cli_option set_secret_options[] = {
+    KIND("from-file", "FILE", WORD_FILE, "Take the value from this file, byte for byte; - reads standard input."),
+    END,
+};
+static const struct cli_option remove_secret_options[] = {
+    NUMBER("version", "N", "Only this version."),
+    END,
+};
+static const struct cli_option registry_login_options[] = {
+    TEXT("username", "USER", "Who logs in there."),
+    SWITCH("no-check", "Keep the login without asking the registry whether it takes it."),
+    END,
+};
 static const struct cli_option events_options[] = {
     MANY("types", "TYPE", "Only events of this type, such as service.updated or deployment.*."),
     TEXT("since", "ID", "First what came after the event of this id."),
@@ -255,6 +268,30 @@ const struct cli_command cli_commands[] = {
     { "keys", "show", "Show one API key", .arguments = { KEY_WORD }, .run = cli_keys_show },
     { "keys", "revoke", "Revoke an API key", .flags = COMMAND_ASKS, .arguments = { KEY_WORD },
       .details = "Its sessions and tokens end with it.", .run = cli_keys_revoke },
+
+    { "secrets", "list", "List secrets, never their values", .flags = COMMAND_LIST, .run = cli_secrets_list },
+    { "secrets", "show", "Show a secret's versions, never their values", .arguments = { { .name = "SECRET" } },
+      .run = cli_secrets_show },
+    { "secrets", "set", "Set a secret: a new version of it", .arguments = { { .name = "SECRET" } },
+      .options = set_secret_options,
+      .details = "The value is asked for without showing it, or read from standard input or a file, byte for byte "
+                 "(a last newline too), and is never an argument.",
+      .examples = "hbcloud secrets set database-password\n"
+                  "hbcloud secrets set tls-key --from-file key.pem\n"
+                  "printf %s \"$TOKEN\" | hbcloud secrets set api-token",
+      .run = cli_secrets_set },
+    { "secrets", "remove", "Delete a secret", .flags = COMMAND_ASKS, .arguments = { { .name = "SECRET" } },
+      .details = "Refused while a kept release uses a version that would go. Needs the role admin.",
+      .options = remove_secret_options, .run = cli_secrets_remove },
+
+    { "registries", "list", "List registry logins, never their passwords", .run = cli_registries_list },
+    { "registries", "login", "Log in to a registry, for pulls", .arguments = { { .name = "HOST" } },
+      .options = registry_login_options,
+      .details = "The password is asked for without showing it, or read from standard input. The registry is asked "
+                 "whether it takes the login before it is kept.",
+      .examples = "hbcloud registries login ghcr.io --username octocat <token.txt", .run = cli_registries_login },
+    { "registries", "logout", "Forget a registry login", .arguments = { { .name = "HOST" } },
+      .run = cli_registries_logout },
 
     { "config", "show", "The settings in force, and where each came from", .run = cli_config_show },
     { "config", "check", "Check the settings without starting the hub", .flags = COMMAND_LOCAL,
