@@ -55,6 +55,8 @@ int cli_services_restart(struct cli *c);
 int cli_services_adopt(struct cli *c);
 int cli_services_remove(struct cli *c);
 int cli_services_logs(struct cli *c);
+int cli_compose_config(struct cli *c);
+int cli_compose_import(struct cli *c);
 int cli_deployments_list(struct cli *c);
 int cli_deployments_show(struct cli *c);
 int cli_deployments_watch(struct cli *c);

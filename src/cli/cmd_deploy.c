@@ -1,5 +1,6 @@
 /* hbcloud services deploy: makes the service, or changes it, then follows the deployment to its end. */
 #include "base/id.h"
+#include "cli/deploy.h"
 #include "cli/follow.h"
 #include "cli/list.h"
 #include "cli/service_file.h"
@@ -157,4 +158,9 @@ int cli_services_deploy(struct cli *c)
     if (args_has(&c->args, "no-wait"))
         return print_started(c, &started, id);
     return wait_for_end(c, id, json_str(document, "name"), timeout_ms);
+}
+
+int deploy_document(struct cli *c, const json_t *document, bool whole, struct api_reply *ret)
+{
+    return start_deployment(c, document, whole, ret);
 }

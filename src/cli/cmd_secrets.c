@@ -1,5 +1,6 @@
 /* hbcloud secrets …: a value comes from a file, standard input or a hidden prompt, never from the command line. */
 #include "cli/list.h"
+#include "cli/secret_body.h"
 
 #include <errno.h>
 #include <string.h>
@@ -130,6 +131,12 @@ static json_t *value_body(const struct buf *value)
     secret_wipe(text, size);
     free(text);
     return body;
+}
+
+json_t *secret_body(const char *bytes, size_t len)
+{
+    const struct buf value = { .data = (char *)(uintptr_t)bytes, .len = len };
+    return value_body(&value);
 }
 
 static int send_value(struct cli *c, const char *name, const struct buf *value)

@@ -99,6 +99,23 @@ static const struct cli_option logs_options[] = {
     END,
 };
 
+#define COMPOSE_OPTIONS                                                                             \
+    MANY("profile", "NAME", "A profile whose services count."),                                     \
+        { .name = "env-file", .value = "FILE", .kind = WORD_FILE, .repeat = true,                   \
+          .help = "Variables, in place of .env beside the first file." },                           \
+        TEXT("project", "NAME", "The project's name; the file's or the directory's when not said.")
+static const struct cli_option compose_config_options[] = { COMPOSE_OPTIONS, END };
+static const struct cli_option compose_import_options[] = {
+    COMPOSE_OPTIONS,
+    TEXT("prefix", "TEXT", "What the services' names begin with; the project's name when not said, none when empty."),
+    MANY("domain", "SERVICE=DOMAIN", "A domain that a service answers to; Compose has no word for it."),
+    KIND("node", "NODE", WORD_NODE, "Where they run; the hub's node when not said."),
+    CHOICE("environment", ENVIRONMENTS, "Which environment they belong to."),
+    SWITCH("plan", "Print the services and remarks as JSON, and do nothing."),
+    KIND("timeout", "DURATION", WORD_DURATION, "Wait at most this long for each service (15m when not said)."),
+    END,
+};
+
 static const struct cli_option deployments_list_options[] = {
     KIND("service", "SERVICE", WORD_SERVICE, "Only deployments of this service."),
     CHOICE("state", "initiated building deploying testing completed failed rolled_back",
@@ -241,6 +258,17 @@ const struct cli_command cli_commands[] = {
       .options = remove_service_options, .run = cli_services_remove },
     { "services", "logs", "Show what a service wrote", .arguments = { SERVICE_WORD }, .options = logs_options,
       .run = cli_services_logs },
+
+    { "compose", "config", "Print a Compose project as it is understood", .flags = COMMAND_LOCAL,
+      .arguments = { { .name = "FILE", .kind = WORD_FILE, .repeat = true } }, .options = compose_config_options,
+      .details = "Variables put in, files included, extended and laid over each other, every field in one form.",
+      .run = cli_compose_config },
+    { "compose", "import", "Deploy the services of a Compose project", .flags = COMMAND_ASKS,
+      .arguments = { { .name = "FILE", .kind = WORD_FILE, .repeat = true } }, .options = compose_import_options,
+      .details = "Each service becomes one here, behind what it depends on. Secrets and configs of files are kept as "
+                 "secrets. What has no meaning here is named. A second import changes what differs.",
+      .examples = "hbcloud compose import docker-compose.yml --domain web=shop.example.org",
+      .run = cli_compose_import },
 
     { "deployments", "list", "List deployments, newest first", .flags = COMMAND_LIST,
       .options = deployments_list_options, .run = cli_deployments_list },
