@@ -91,6 +91,10 @@ const struct actor *request_actor(const struct request *rq);
 const char *request_address(const struct request *rq); /* peer address as text, before proxies */
 void request_set_address(struct request *rq, const char *a); /* security: address behind a trusted proxy */
 const char *request_header(const struct request *rq, const char *name);
+size_t request_header_count(const struct request *rq, const char *name); /* how often it was sent */
+/* An operation with x-raw-body: its body is neither parsed nor checked here; the handler gets the bytes as they came
+ * and knows by a signature over them who sent them. */
+bool request_is_signed(const struct request *rq);
 const char *request_cookie(const struct request *rq, const char *name, char *ret, size_t size);
 bool request_is_write(const struct request *rq); /* not GET, HEAD, OPTIONS */
 bool request_is_tls(const struct request *rq);

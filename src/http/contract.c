@@ -331,6 +331,7 @@ static int load_operation(struct loading *l, const struct place *item, const cha
     const char *summary = json_str(at.value, "summary");
     op->summary = summary ? strdup(summary) : NULL;
     op->streams = json_flag(at.value, "x-stream", false);
+    op->raw_body = json_flag(at.value, "x-raw-body", false);
     if (!role || role_parse(role, &op->role) < 0)
         return fault(l, "an operation without x-role (public, viewer, operator, admin)", at.pointer);
     if ((r = load_params(l, &at)) < 0 || (r = load_params(l, item)) < 0 || (r = check_path_params(l, at.pointer)) < 0 ||

@@ -58,6 +58,7 @@ struct operation {
     size_t body_count;
     size_t body_limit;
     bool streams; /* x-stream: a 200 without an end */
+    bool raw_body; /* x-raw-body: only the handler reads the body, and knows by it who sent it */
     struct reply_form *replies;
     size_t reply_count;
     const struct media *success; /* the media of the first 2XX reply that has any; what Accept chooses from */

@@ -278,7 +278,7 @@ int request_read_body(struct request *rq, struct error *e)
             found(e, "", "is required");
         return -(int)e->code;
     }
-    if (!is_json(rq->body_media->type))
+    if (rq->op->raw_body || !is_json(rq->body_media->type))
         return -(int)e->code;
     struct error bad = ERROR_INIT;
     int r = has_nul(text, len) ? error_set(&bad, ERR_MALFORMED, "The JSON has a NUL character in a text.")
@@ -331,6 +331,20 @@ void request_set_address(struct request *rq, const char *a)
 const char *request_header(const struct request *rq, const char *name)
 {
     return http_header(rq->x, name);
+}
+
+size_t request_header_count(const struct request *rq, const char *name)
+{
+    const char *field, *value;
+    size_t cursor = 0, n = 0;
+    while (http_header_next(rq->x, &cursor, &field, &value))
+        n += str_ieq(field, name);
+    return n;
+}
+
+bool request_is_signed(const struct request *rq)
+{
+    return rq->op && rq->op->raw_body;
 }
 
 const char *request_cookie(const struct request *rq, const char *name, char *ret, size_t size)

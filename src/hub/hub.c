@@ -155,6 +155,7 @@ static int add_operations(struct hub *h, struct error *e)
         { runtime_operations, runtime_operation_count, h->runtime },
         { configuration_operations, configuration_operation_count, h->secrets },
         { deployment_operations, deployment_operation_count, h->deployments },
+        { ci_operations, ci_operation_count, h->ci },
         { monitoring_operations, MONITORING_OPERATIONS, h->metrics },
         { hub_operations, hub_operation_count, h },
         { api_builtin_operations, API_BUILTIN_COUNT, h->api },
@@ -244,6 +245,8 @@ static int start_all(struct hub *h, struct error *e)
     if (r == 0)
         r = jobs_start(h->jobs, e);
     if (r == 0)
+        r = ci_start(h->ci, e);
+    if (r == 0)
         r = start_sampler(h, e);
     return r == 0 ? start_server(h, e) : r;
 }
@@ -258,6 +261,8 @@ static int open_all(struct hub *h, struct error *e)
     if (r == 0)
         r = open_rooms(h, e);
     if (r == 0)
+        r = hub_open_ci(h, e);
+    if (r == 0)
         r = open_api(h, e);
     return r;
 }
@@ -270,6 +275,7 @@ static void close_all(struct hub *h)
     jobs_close(h->jobs);
     sampler_stop(h->sampler);
     runtime_close(h->runtime);
+    ci_close(h->ci);
     deployments_close(h->deployments);
     secrets_close(h->secrets);
     metrics_close(h->metrics);

@@ -3,6 +3,7 @@
 #define HB_HUB_INTERNAL_H
 
 #include "configuration/secrets.h"
+#include "deployment/ci.h"
 #include "deployment/deployments.h"
 #include "http/events.h"
 #include "http/server.h"
@@ -31,6 +32,7 @@ struct hub {
     struct runtime *runtime;
     struct jobs *jobs;
     struct deployments *deployments;
+    struct ci *ci;
     struct metrics *metrics;
     struct sampler *sampler;
     struct api *api;
@@ -43,6 +45,10 @@ extern const struct api_operation hub_operations[];
 extern const size_t hub_operation_count;
 /* problems.c: what is wrong right now, as the contract's Problem list */
 void hub_write_problems(struct hub *h, struct jw *w);
+/* hub_ci.c: the CI services that the settings know */
+int hub_open_ci(struct hub *h, struct error *e);
+/* node_connect.c: the driver for a node's `engine`; runtime_connect_fn, `ctx` is the hub */
+int hub_connect_node(void *ctx, const json_t *node, struct container_engine **ret, struct error *e);
 /* data_directory.c: makes it, takes the lock. ERR_CONFLICT: another hub has it. */
 int data_directory_open(const char *path, int *ret_lock_fd, struct error *e);
 

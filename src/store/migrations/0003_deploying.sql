@@ -81,3 +81,124 @@ ALTER TABLE infrastructure_nodes ADD COLUMN engine TEXT;
 -- deployment
 
 -- CI
+-- What a CI service sent: one row for ever, so that each is worked once. The payload is kept until it is worked.
+CREATE TABLE webhook_deliveries (
+    source VARCHAR(20) NOT NULL,
+    id VARCHAR(64) NOT NULL,
+    event VARCHAR(64) NOT NULL,
+    body_hash VARCHAR(64) NOT NULL,
+    payload_sealed BYTEA,
+    verdict VARCHAR(20) NOT NULL CHECK (verdict IN ('waiting', 'tracked', 'ignored', 'failed')),
+    reason VARCHAR(512),
+    repository VARCHAR(255),
+    received_at BIGINT NOT NULL,
+    worked_at BIGINT,
+    PRIMARY KEY (source, id)
+);
+CREATE INDEX idx_webhook_deliveries_body ON webhook_deliveries(source, body_hash);
+CREATE INDEX idx_webhook_deliveries_received ON webhook_deliveries(received_at);
+-- The newest attempt of each run; state only rises within an attempt (0 queued, 1 waiting, 2 in progress, 3 completed).
+CREATE TABLE ci_runs (
+    source VARCHAR(20) NOT NULL,
+    id VARCHAR(24) NOT NULL,
+    attempt BIGINT NOT NULL,
+    state INTEGER NOT NULL,
+    conclusion VARCHAR(20),
+    is_foreign INTEGER NOT NULL,
+    repository VARCHAR(255) NOT NULL,
+    branch VARCHAR(255),
+    commit_sha VARCHAR(64),
+    name VARCHAR(255),
+    event VARCHAR(64),
+    number BIGINT NOT NULL,
+    message TEXT,
+    author VARCHAR(255),
+    url VARCHAR(2048),
+    service VARCHAR(255),
+    environment VARCHAR(20),
+    deployment_id VARCHAR(36),
+    began_at BIGINT NOT NULL,
+    started_at BIGINT,
+    ended_at BIGINT,
+    updated_at BIGINT NOT NULL,
+    PRIMARY KEY (source, id)
+);
+CREATE INDEX idx_ci_runs_began ON ci_runs(began_at);
+CREATE INDEX idx_ci_runs_repository ON ci_runs(repository, began_at);
+CREATE TABLE ci_jobs (
+    source VARCHAR(20) NOT NULL,
+    run_id VARCHAR(24) NOT NULL,
+    id VARCHAR(24) NOT NULL,
+    attempt BIGINT NOT NULL,
+    state INTEGER NOT NULL,
+    conclusion VARCHAR(20),
+    name VARCHAR(255),
+    started_at BIGINT,
+    ended_at BIGINT,
+    PRIMARY KEY (source, run_id, id)
+);
+-- Verdicts and figures of a commit, by name: what gates ask for.
+CREATE TABLE ci_checks (
+    repository VARCHAR(255) NOT NULL,
+    commit_sha VARCHAR(64) NOT NULL,
+    name VARCHAR(255) NOT NULL,
+    attempt BIGINT NOT NULL,
+    state INTEGER NOT NULL,
+    conclusion VARCHAR(20),
+    url VARCHAR(2048),
+    updated_at BIGINT NOT NULL,
+    PRIMARY KEY (repository, commit_sha, name)
+);
+CREATE TABLE ci_figures (
+    repository VARCHAR(255) NOT NULL,
+    commit_sha VARCHAR(64) NOT NULL,
+    name VARCHAR(255) NOT NULL,
+    value DOUBLE PRECISION NOT NULL,
+    updated_at BIGINT NOT NULL,
+    PRIMARY KEY (repository, commit_sha, name)
+);
+-- What was pushed where: the words of a commit, and whether a name was a branch's or a tag's.
+CREATE TABLE ci_pushes (
+    repository VARCHAR(255) NOT NULL,
+    commit_sha VARCHAR(64) NOT NULL,
+    name VARCHAR(255) NOT NULL,
+    is_tag INTEGER NOT NULL,
+    message TEXT,
+    author VARCHAR(255),
+    pushed_at BIGINT NOT NULL,
+    PRIMARY KEY (repository, commit_sha, name, is_tag)
+);
+CREATE TABLE ci_rules (
+    id VARCHAR(36) PRIMARY KEY,
+    document TEXT NOT NULL,
+    created_by VARCHAR(255) NOT NULL,
+    created_at BIGINT NOT NULL
+);
+-- What rules want deployed: waits for a person, then for gates, then is asked of deployment under its own id.
+CREATE TABLE ci_wanted (
+    id VARCHAR(36) PRIMARY KEY,
+    rule_id VARCHAR(36) NOT NULL,
+    cause VARCHAR(400) NOT NULL,
+    state VARCHAR(20) NOT NULL CHECK (state IN ('approval', 'gates', 'deploying', 'requested', 'refused', 'rejected', 'expired', 'superseded')),
+    reason VARCHAR(512),
+    service VARCHAR(255) NOT NULL,
+    environment VARCHAR(20) NOT NULL,
+    image VARCHAR(512) NOT NULL,
+    source VARCHAR(20) NOT NULL,
+    pipeline VARCHAR(255),
+    git TEXT,
+    gates TEXT NOT NULL,
+    decided_by VARCHAR(255),
+    decided_at BIGINT,
+    deadline_at BIGINT NOT NULL,
+    created_at BIGINT NOT NULL,
+    updated_at BIGINT NOT NULL,
+    UNIQUE (rule_id, cause)
+);
+CREATE INDEX idx_ci_wanted_state ON ci_wanted(state);
+-- The last that was told of a deployment.
+CREATE TABLE ci_told (
+    deployment_id VARCHAR(36) PRIMARY KEY,
+    state VARCHAR(20) NOT NULL,
+    at BIGINT NOT NULL
+);

@@ -1,0 +1,69 @@
+#define LOG_ROOM "ci"
+#include "deployment/ci_internal.h"
+
+#include "base/log.h"
+
+static const char *const state_names[] = {
+    [CI_QUEUED] = "queued", [CI_WAITING] = "waiting", [CI_RUNNING] = "in_progress", [CI_ENDED] = "completed"
+};
+
+const char *ci_state_name(enum ci_state s)
+{
+    return s < ARRAY_LEN(state_names) ? state_names[s] : "?";
+}
+
+struct ci_source *ci_source_named(struct ci *c, const char *name)
+{
+    for (size_t i = 0; i < CI_SOURCES_MAX && c->sources[i]; i++)
+        if (str_eq(c->sources[i]->ops->name, name))
+            return c->sources[i];
+    return NULL;
+}
+
+int ci_open(const struct ci_options *o, struct ci **ret, struct error *e)
+{
+    struct ci *c = calloc(1, sizeof *c);
+    if (!c) {
+        for (size_t i = 0; i < CI_SOURCES_MAX && o->sources[i]; i++)
+            o->sources[i]->ops->free(o->sources[i]);
+        return error_set(e, ERR_INTERNAL, "No memory.");
+    }
+    c->magic = CI_MAGIC;
+    c->store = o->store;
+    c->vault = o->vault;
+    c->events = o->events;
+    c->jobs = o->jobs;
+    c->runtime = o->runtime;
+    c->deployments = o->deployments;
+    memcpy(c->sources, o->sources, sizeof c->sources);
+    int r = ci_deliveries_open(c, e);
+    if (r < 0) {
+        ci_close(c);
+        return r;
+    }
+    *ret = c;
+    return 0;
+}
+
+int ci_start(struct ci *c, struct error *e)
+{
+    MAGIC_CHECK(c, CI_MAGIC);
+    return ci_deliveries_resume(c, e);
+}
+
+void ci_close(struct ci *c)
+{
+    if (!c)
+        return;
+    for (size_t i = 0; i < CI_SOURCES_MAX && c->sources[i]; i++)
+        c->sources[i]->ops->free(c->sources[i]);
+    c->magic = 0;
+    free(c);
+}
+
+const struct api_operation ci_operations[] = {
+    { "receiveGithubWebhook", ci_receive },
+    { "listCiDeliveries", ci_list_deliveries },
+    { "listCiRuns", ci_list_runs },
+};
+const size_t ci_operation_count = ARRAY_LEN(ci_operations);

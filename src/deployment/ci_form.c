@@ -1,0 +1,51 @@
+#include "deployment/ci.h"
+
+#include <string.h>
+
+static int hex(char c)
+{
+    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
+/* As HTML forms write it: '+' is a blank. Negative: a percent sign without two hex digits. */
+static int decode(const char *text, size_t len, char *ret, size_t *ret_len)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < len; i++) {
+        if (text[i] == '%') {
+            if (len - i < 3 || hex(text[i + 1]) < 0 || hex(text[i + 2]) < 0)
+                return -1;
+            ret[n++] = (char)(hex(text[i + 1]) << 4 | hex(text[i + 2]));
+            i += 2;
+        } else {
+            ret[n++] = text[i] == '+' ? ' ' : text[i];
+        }
+    }
+    ret[n] = '\0';
+    *ret_len = n;
+    return 0;
+}
+
+int ci_form_field(const char *body, size_t len, const char *name, char **ret, size_t *ret_len, struct error *e)
+{
+    size_t name_len = strlen(name);
+    for (const char *at = body, *end = body + len; at < end;) {
+        const char *stop = memchr(at, '&', (size_t)(end - at));
+        if (!stop)
+            stop = end;
+        const char *value = at + name_len + 1;
+        if (stop >= value && memcmp(at, name, name_len) == 0 && value[-1] == '=') {
+            char *text = malloc((size_t)(stop - value) + 1);
+            if (!text)
+                return error_set(e, ERR_INTERNAL, "No memory.");
+            if (decode(value, (size_t)(stop - value), text, ret_len) == 0) {
+                *ret = text;
+                return 0;
+            }
+            free(text);
+            return error_set(e, ERR_MALFORMED, "The form's field %s is not well percent-encoded.", name);
+        }
+        at = stop + 1;
+    }
+    return error_set(e, ERR_MALFORMED, "The form has no field %s.", name);
+}
