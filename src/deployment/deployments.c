@@ -132,7 +132,14 @@ int deployments_open(const struct deployments_options *o, struct deployments **r
     d->live = map_new(unref_blob);
     int r = d->active && d->live ? 0 : error_set(e, ERR_INTERNAL, "No memory.");
     if (r == 0)
-        r = jobs_register(d->jobs, &(struct job_kind){ "deployment", deployment_run, d }, e);
+        r = jobs_register(d->jobs,
+                          &(struct job_kind){ .name = "deployment",
+                                              .run = deployment_run,
+                                              .ctx = d,
+                                              .title = "Deploy a service",
+                                              .instead = "Cancel the deployment itself (POST /v1/deployments/{id}/cancel); "
+                                                         "what failed is deployed again by a new deployment." },
+                          e);
     if (r == 0)
         r = find_unfinished(d, e);
     if (r == 0)

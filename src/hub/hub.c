@@ -78,7 +78,7 @@ static int open_rooms(struct hub *h, struct error *e)
     if (r == 0)
         r = secrets_open(h->store, h->vault, &h->secrets, e);
     if (r == 0)
-        secrets_set_events(h->secrets, h->events);
+        secrets_set_events(h->secrets, h->events), jobs_set_events(h->jobs, h->events);
     if (r == 0)
         r = deployments_open(&(struct deployments_options){ h->store, h->events, h->runtime, h->jobs, h->vault },
                              &h->deployments, e);
@@ -153,6 +153,7 @@ static int add_operations(struct hub *h, struct error *e)
     } rooms[] = {
         { security_operations, security_operation_count, h->security },
         { runtime_operations, runtime_operation_count, h->runtime },
+        { job_operations, job_operation_count, h->jobs },
         { configuration_operations, configuration_operation_count, h->secrets },
         { deployment_operations, deployment_operation_count, h->deployments },
         { ci_operations, ci_operation_count, h->ci },

@@ -2,6 +2,53 @@
 -- SQLite cannot change a CHECK: a table whose words grow is made anew and its rows are carried over.
 
 -- jobs
+-- `fence` rises with each taking: whoever holds an older number can no longer write. `interrupted` counts tries that the
+-- hub itself ended, which are not held against the job.
+CREATE TABLE jobs_new (
+    id VARCHAR(255) PRIMARY KEY,
+    kind VARCHAR(50) NOT NULL,
+    arguments TEXT NOT NULL,
+    state VARCHAR(20) NOT NULL CHECK (state IN ('waiting', 'running', 'done', 'failed', 'cancelled')),
+    lease_owner VARCHAR(255),
+    lease_expires_at BIGINT,
+    fence BIGINT NOT NULL DEFAULT 0,
+    attempt INTEGER NOT NULL DEFAULT 0,
+    interrupted INTEGER NOT NULL DEFAULT 0,
+    next_run_at BIGINT NOT NULL,
+    deadline_at BIGINT NOT NULL,
+    cancel_requested_at BIGINT,
+    schedule VARCHAR(100),
+    reason TEXT,
+    created_at BIGINT NOT NULL,
+    started_at BIGINT,
+    ended_at BIGINT,
+    updated_at BIGINT NOT NULL
+);
+INSERT INTO jobs_new (id, kind, arguments, state, lease_owner, lease_expires_at, attempt, next_run_at, deadline_at, reason,
+                      created_at, ended_at, updated_at)
+SELECT id, kind, arguments, state, lease_owner, lease_expires_at, attempt, next_run_at, deadline_at, reason, created_at,
+       CASE WHEN state IN ('done', 'failed') THEN updated_at END, updated_at
+FROM jobs;
+DROP TABLE jobs;
+ALTER TABLE jobs_new RENAME TO jobs;
+CREATE INDEX idx_jobs_next ON jobs(state, next_run_at);
+CREATE INDEX idx_jobs_kind ON jobs(kind, id);
+
+CREATE TABLE job_schedules (
+    name VARCHAR(100) PRIMARY KEY,
+    kind VARCHAR(50) NOT NULL,
+    arguments TEXT NOT NULL,
+    cron VARCHAR(200),
+    every_ms BIGINT,
+    time_zone VARCHAR(64) NOT NULL,
+    next_at BIGINT NOT NULL,
+    last_at BIGINT,
+    last_job_id VARCHAR(255),
+    skipped BIGINT NOT NULL DEFAULT 0,
+    created_at BIGINT NOT NULL,
+    updated_at BIGINT NOT NULL,
+    CHECK ((cron IS NULL) <> (every_ms IS NULL))
+);
 
 -- configuration
 -- A secret's versions are never changed; `latest` outlives them, so that no number is ever used for another value.

@@ -128,7 +128,7 @@ static struct jobs *open_jobs(struct fixture *f, struct store *s, unsigned worke
 {
     struct error e = ERROR_INIT;
     struct jobs *j = NULL;
-    if (jobs_open(s, workers, sole, &j, &e) < 0 || jobs_register(j, &(struct job_kind){ "test", run, f }, &e) < 0 ||
+    if (jobs_open(s, workers, sole, &j, &e) < 0 || jobs_register(j, &(struct job_kind){ .name = "test", .run = run, .ctx = f }, &e) < 0 ||
         jobs_start(j, &e) < 0)
         fail_msg("%s", e.message);
     return j;
@@ -548,7 +548,7 @@ static pid_t hub_that_hangs(const char *path, int *ret_pipe)
     if (child == 0) {
         struct store *s = NULL;
         struct jobs *j = NULL;
-        struct job_kind kind = { "test", tell_and_hang, &ends[1] };
+        struct job_kind kind = { .name = "test", .run = tell_and_hang, .ctx = &ends[1] };
         (void)close(ends[0]);
         if (store_open(&(struct store_options){ .path = path }, &s, NULL) < 0 || jobs_open(s, 1, true, &j, NULL) < 0 ||
             jobs_register(j, &kind, NULL) < 0 || jobs_start(j, NULL) < 0)
