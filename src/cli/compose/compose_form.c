@@ -387,9 +387,10 @@ static int range_of(const struct place *p, const char *text, int64_t *ret_first,
     return 0;
 }
 
-static void add_port(json_t *list, const char *ip, const char *published, int64_t target, const char *protocol)
+static void add_port(json_t *list, const char *ip, const char *published, int64_t target, const char *protocol,
+                     const char *mode)
 {
-    json_t *port = json_pack("{s:s, s:I, s:s}", "mode", "ingress", "target", (json_int_t)target, "protocol", protocol);
+    json_t *port = json_pack("{s:s, s:I, s:s}", "mode", mode, "target", (json_int_t)target, "protocol", protocol);
     if (published)
         (void)json_object_set_new(port, "published", json_string(published));
     if (ip && *ip)
@@ -445,11 +446,11 @@ static int short_port(const struct place *p, const char *word, json_t *list)
         return wrong(p, "\"%s\" names no port of the container", word);
     if (!published || !*published) {
         for (int64_t i = from; i <= to; i++)
-            add_port(list, ip, NULL, i, protocol);
+            add_port(list, ip, NULL, i, protocol, "ingress");
         return 0;
     }
     if (from == to && host_from != host_to) { /* any of a range */
-        add_port(list, ip, published, from, protocol);
+        add_port(list, ip, published, from, protocol, "ingress");
         return 0;
     }
     if (host_to - host_from != to - from)
@@ -457,7 +458,7 @@ static int short_port(const struct place *p, const char *word, json_t *list)
     for (int64_t i = 0; i <= to - from; i++) {
         char number[16];
         (void)snprintf(number, sizeof number, "%lld", (long long)(host_from + i));
-        add_port(list, ip, number, from + i, protocol);
+        add_port(list, ip, number, from + i, protocol, "ingress");
     }
     return 0;
 }
@@ -482,9 +483,9 @@ static int as_ports(const struct place *p, json_t *v, json_t **ret)
         int64_t port;
         if (!target || str_to_int64(target, &port) < 0 || port < 1 || port > 65535)
             return wrong(p, "its item %zu needs a target port", i);
-        const char *protocol = json_str(item, "protocol");
+        const char *protocol = json_str(item, "protocol"), *mode = json_str(item, "mode");
         add_port(list, json_str(item, "host_ip"), published && *published ? published : NULL, port,
-                 protocol ? protocol : "tcp");
+                 protocol ? protocol : "tcp", mode ? mode : "ingress");
     }
     *ret = TAKE(list);
     return 0;
@@ -548,6 +549,21 @@ static int as_volumes(const struct place *p, json_t *v, json_t **ret)
     return 0;
 }
 
+/* Compose reads 0400 as YAML 1.1 does: octal. Our reader takes YAML 1.2, where it is the number 400. */
+static int octal_mode(const struct place *p, json_t *v, json_t **ret)
+{
+    char *end;
+    _cleanup_free_ char *text = text_of(v);
+    const char *digits = text && str_starts(text, "0o") ? text + 2 : text;
+    long mode = digits ? strtol(digits, &end, 8) : -1;
+    if (mode < 0 || end == digits || *end || mode > 07777)
+        return wrong(p, "a mode is octal, such as 0400");
+    char octal[8];
+    (void)snprintf(octal, sizeof octal, "%04lo", mode);
+    *ret = json_string(octal);
+    return 0;
+}
+
 static int as_files(const struct place *p, json_t *v, json_t **ret)
 {
     _cleanup_json_ json_t *list = json_array();
@@ -561,13 +577,15 @@ static int as_files(const struct place *p, json_t *v, json_t **ret)
         const char *target = json_str(item, "target");
         if (!source)
             return wrong(p, "its item %zu needs a source", i);
-        _cleanup_free_ char *path = target && *target == '/' ? strdup(target)
-                                    : secret                 ? str_printf("/run/secrets/%s", target ? target : source)
-                                                             : str_printf("/%s", target ? target : source);
-        json_t *one = json_is_object(item) ? json_deep_copy(item) : json_object();
+        _cleanup_free_ char *path = target ? strdup(target) : str_printf("%s/%s", secret ? "/run/secrets" : "", source);
+        json_t *one = json_is_object(item) ? json_deep_copy(item) : json_object(), *mode = NULL;
         (void)json_object_set_new(one, "source", json_string(source));
         (void)json_object_set_new(one, "target", json_string(path));
         (void)json_array_append_new(list, one);
+        if (json_object_get(one, "mode") && octal_mode(p, json_object_get(one, "mode"), &mode) < 0)
+            return -ERR_VALIDATION;
+        if (mode)
+            (void)json_object_set_new(one, "mode", mode);
     }
     *ret = TAKE(list);
     return 0;

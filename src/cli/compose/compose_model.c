@@ -1,5 +1,6 @@
 #include "cli/compose/compose_model.h"
 
+#include "base/buf.h"
 #include "base/json.h"
 #include "base/str.h"
 #include "base/yaml.h"
@@ -39,10 +40,28 @@ static char *directory_of(const char *path)
     return own ? compose_path(cwd, own) : NULL;
 }
 
+/* "-" is standard input. */
+static int read_stream(char **ret, size_t *ret_len)
+{
+    struct buf b;
+    char chunk[8192];
+    size_t n;
+    int r = 0;
+    buf_init(&b, COMPOSE_TEXT_MAX);
+    while (r == 0 && (n = fread(chunk, 1, sizeof chunk, stdin)) > 0)
+        r = buf_append(&b, chunk, n);
+    if (r == 0)
+        r = ferror(stdin) ? -EIO : buf_puts(&b, "");
+    *ret_len = b.len;
+    *ret = r < 0 ? NULL : b.data ? buf_steal(&b) : strdup("");
+    buf_done(&b);
+    return r;
+}
+
 static int read_text(const char *path, char **ret, struct error *e)
 {
     size_t len = 0;
-    int r = file_read(path, COMPOSE_TEXT_MAX, ret, &len);
+    int r = str_eq(path, "-") ? read_stream(ret, &len) : file_read(path, COMPOSE_TEXT_MAX, ret, &len);
     if (r < 0)
         return error_set(e, ERR_NOT_FOUND, "%s cannot be read: %s", path,
                          r == -EMSGSIZE ? "it is over 1 MiB" : strerror(-r));
@@ -508,6 +527,40 @@ static char *project_name(const struct compose_options *o, const struct compose 
     return name;
 }
 
+static void note_used(json_t *used, const char *section, const char *name)
+{
+    _cleanup_free_ char *key = name ? str_printf("%s/%s", section, name) : NULL;
+    if (key)
+        (void)json_object_set_new(used, key, json_true());
+}
+
+/* What no active service uses is not of the project. */
+static void drop_unused(json_t *model)
+{
+    static const char *const sections[] = { "volumes", "secrets", "configs", "networks" };
+    _cleanup_json_ json_t *used = json_object();
+    const char *name, *key;
+    json_t *service, *one;
+    void *next;
+    size_t i;
+    json_object_foreach (json_object_get(model, "services"), name, service) {
+        for (size_t k = 0; k < 3; k++)
+            json_array_foreach (json_object_get(service, sections[k]), i, one)
+                note_used(used, sections[k], json_str(one, "source"));
+        json_object_foreach (json_object_get(service, "networks"), key, one)
+            note_used(used, "networks", key);
+    }
+    for (size_t k = 0; k < ARRAY_LEN(sections); k++) {
+        json_object_foreach_safe (json_object_get(model, sections[k]), next, key, one) {
+            _cleanup_free_ char *at = str_printf("%s/%s", sections[k], key);
+            if (at && !json_object_get(used, at))
+                (void)json_object_del(json_object_get(model, sections[k]), key);
+        }
+        if (json_object_size(json_object_get(model, sections[k])) == 0)
+            (void)json_object_del(model, sections[k]);
+    }
+}
+
 /* Networks and volumes are named for the project, unless they are named or another's. */
 static void name_section(json_t *model, const char *section, const char *project)
 {
@@ -543,6 +596,8 @@ static int settle(struct loading *l, struct compose *c)
     int r = drop_inactive(l, c);
     if (r == 0)
         r = settle_services(l, c);
+    if (r == 0)
+        drop_unused(c->model);
     for (size_t i = 0; r == 0 && i < ARRAY_LEN(sections); i++)
         name_section(c->model, sections[i], project);
     return r;

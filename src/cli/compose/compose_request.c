@@ -422,7 +422,10 @@ static int put_files(struct making *m, const char *section)
     json_array_foreach (json_object_get(m->service, section), i, one) {
         const json_t *defined = definition(m, section, json_str(one, "source"));
         json_t *mode = json_object_get(one, "mode");
-        json_t *file = json_pack("{s:s, s:s}", "source", json_str(defined, "name"), "target", json_str(one, "target"));
+        const char *target = json_str(one, "target");
+        _cleanup_free_ char *path =
+            *target == '/' ? strdup(target) : str_printf("%s/%s", str_eq(section, "secrets") ? "/run/secrets" : "", target);
+        json_t *file = json_pack("{s:s, s:s}", "source", json_str(defined, "name"), "target", path);
         if (mode)
             (void)json_object_set(file, "mode", mode);
         if (json_str(one, "uid") || json_str(one, "gid"))
