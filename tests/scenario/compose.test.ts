@@ -117,7 +117,7 @@ describe('what becomes of a Compose project', () => {
     assert.deepEqual(many.services.map((s) => s.name), ['errors-db', 'errors-redis', 'errors-web'].sort((a, b) => many.services.findIndex((s) => s.name === a) - many.services.findIndex((s) => s.name === b)));
     const web = many.services.find((s) => s.name === 'errors-web')!;
     assert.deepEqual(web.container.volumes, [{ source: 'data', target: '/data', readonly: false, external: true }, { source: 'errors_scratch', target: '/scratch', readonly: false }]);
-    assert.equal(plan('o15-many', { ...usual, profiles: ['gpu'] }).services.find((s) => s.name === 'errors-card')!.container.gpus, -1);
+    assert.equal(plan('o15-many', { ...usual, profiles: ['gpu'] }).services.find((s) => s.name === 'errors-card')!.container.gpus, 'all');
   });
 
   test('O16 a long port keeps its loopback address, and a secret is a file', () => {

@@ -103,11 +103,9 @@ static const struct {
     { "pid", "container.pidMode", PLAIN },
     { "ipc", "container.ipcMode", PLAIN },
     { "sysctls", "container.sysctls", PLAIN },
-    { "extra_hosts", "container.extraHosts", PLAIN },
     { "dns", "container.dns", PLAIN },
     { "tty", "container.tty", PLAIN },
     { "stdin_open", "container.stdinOpen", PLAIN },
-    { "tmpfs", "container.tmpfs", PLAIN },
     { "pids_limit", "container.pidsLimit", PLAIN },
     { "labels", "labels", PLAIN },
     { "cpus", "container.resources.cpu", PLAIN },
@@ -268,7 +266,7 @@ static int put_gpus(struct making *m)
             return wrong(m, "gpus", "\"%s\" is no number of GPUs", text);
         if (json_object_get(device, "device_ids"))
             remark(m, "gpus", "GPUs are counted, not chosen by their ids");
-        (void)json_put(m->request, "container.gpus", json_integer(n));
+        (void)json_put(m->request, "container.gpus", n < 0 ? json_string("all") : json_integer(n));
     }
     return 0;
 }
@@ -312,12 +310,48 @@ static int put_ports(struct making *m)
         (void)json_put(m->request, "container.ports", list);
     else
         json_decref(list);
-    if (internal)
-        (void)json_put(m->request, "networking.internalPort", json_integer(internal));
+    (void)json_put(m->request, "networking.internalPort", internal ? json_integer(internal) : json_null());
     return 0;
 }
 
 /* ---- volumes, networks, files ---- */
+
+/* "/run:size=64m,mode=1777" */
+static int put_memory(struct making *m, const char *word, json_t *list)
+{
+    _cleanup_free_ char *text = strdup(word);
+    char *options = text ? strchr(text, ':') : NULL;
+    int64_t n;
+    if (options)
+        *options++ = '\0';
+    json_t *one = json_pack("{s:s}", "target", text);
+    (void)json_array_append_new(list, one);
+    for (char *save = NULL, *o = options ? strtok_r(options, ",", &save) : NULL; o; o = strtok_r(NULL, ",", &save)) {
+        if (str_starts(o, "size=") && compose_bytes(o + 5, &n) == 0)
+            (void)json_object_set_new(one, "size", json_integer(n));
+        else if (str_starts(o, "mode="))
+            (void)json_object_set_new(one, "mode", json_integer(strtol(o + 5, NULL, 8)));
+        else
+            remark(m, "tmpfs", "%s: the option %s is not set", text, o);
+    }
+    return 0;
+}
+
+static void put_hosts(struct making *m)
+{
+    size_t i;
+    json_t *one, *list = json_array();
+    json_array_foreach (json_object_get(m->service, "extra_hosts"), i, one) {
+        _cleanup_free_ char *text = strdup(json_string_value(one));
+        if (text)
+            text[strcspn(text, "=")] = ':';
+        (void)json_array_append_new(list, json_string(text));
+    }
+    if (json_array_size(list))
+        (void)json_put(m->request, "container.extraHosts", list);
+    else
+        json_decref(list);
+}
 
 static const json_t *definition(const struct making *m, const char *section, const char *name)
 {
@@ -329,11 +363,13 @@ static int put_volumes(struct making *m)
     size_t i;
     json_t *one, *list = json_array(), *memory = json_array();
     int r = 0;
+    json_array_foreach (json_object_get(m->service, "tmpfs"), i, one)
+        (void)put_memory(m, json_string_value(one), memory);
     json_array_foreach (json_object_get(m->service, "volumes"), i, one) {
         const char *type = json_str(one, "type"), *source = json_str(one, "source"), *target = json_str(one, "target");
         bool readonly = json_flag(one, "read_only", false);
         if (str_eq(type, "tmpfs")) {
-            (void)json_array_append_new(memory, json_string(target));
+            (void)put_memory(m, target, memory);
             continue;
         }
         if (!str_eq(type, "bind") && !str_eq(type, "volume")) {
@@ -361,13 +397,8 @@ static int put_volumes(struct making *m)
     }
     if (json_array_size(list))
         (void)json_put(m->request, "container.volumes", json_incref(list));
-    if (json_array_size(memory)) {
-        json_t *has = json_at(m->request, "container.tmpfs");
-        if (has)
-            (void)json_array_extend(has, memory);
-        else
-            (void)json_put(m->request, "container.tmpfs", json_incref(memory));
-    }
+    if (json_array_size(memory))
+        (void)json_put(m->request, "container.tmpfs", json_incref(memory));
     json_decref(list);
     json_decref(memory);
     return r;
@@ -427,7 +458,7 @@ static int put_files(struct making *m, const char *section)
             *target == '/' ? strdup(target) : str_printf("%s/%s", str_eq(section, "secrets") ? "/run/secrets" : "", target);
         json_t *file = json_pack("{s:s, s:s}", "source", json_str(defined, "name"), "target", path);
         if (mode)
-            (void)json_object_set(file, "mode", mode);
+            (void)json_object_set_new(file, "mode", json_integer(strtol(json_string_value(mode), NULL, 8)));
         if (json_str(one, "uid") || json_str(one, "gid"))
             remark(m, section, "%s: the file is root's", json_str(one, "source"));
         if (!files) {
@@ -528,6 +559,7 @@ static int make_request(struct making *m)
     put_environment(m);
     put_restart(m);
     put_ulimits(m);
+    put_hosts(m);
     if (is_job(m)) {
         (void)json_put(m->request, "lifecycle", json_string("job"));
         (void)json_object_del(json_object_get(m->request, "container"), "restartPolicy");
