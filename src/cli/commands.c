@@ -171,6 +171,11 @@ static const struct cli_option token_options[] = {
     KIND("expires", "DURATION", WORD_DURATION, "How long it is good: 1m to 1h; 15m when not said."),
     END,
 };
+static const struct cli_option jobs_list_options[] = {
+    CHOICE("state", "waiting running done failed cancelled", "Only jobs in this state."),
+    TEXT("kind", "KIND", "Only jobs of this kind."),
+    END,
+};
 static const struct cli_option set_secret_options[] = {
     KIND("from-file", "FILE", WORD_FILE, "Take the value from this file, byte for byte; - reads standard input."),
     END,
@@ -296,6 +301,14 @@ const struct cli_command cli_commands[] = {
     { "keys", "show", "Show one API key", .arguments = { KEY_WORD }, .run = cli_keys_show },
     { "keys", "revoke", "Revoke an API key", .flags = COMMAND_ASKS, .arguments = { KEY_WORD },
       .details = "Its sessions and tokens end with it.", .run = cli_keys_revoke },
+
+    { "jobs", "list", "List jobs, newest first: work that outlives a request", .flags = COMMAND_LIST,
+      .options = jobs_list_options, .run = cli_jobs_list },
+    { "jobs", "show", "Show one job", .flags = COMMAND_WATCH, .arguments = { { .name = "JOB" } }, .run = cli_jobs_show },
+    { "jobs", "cancel", "Cancel a job", .arguments = { { .name = "JOB" } },
+      .details = "Deployments are cancelled as deployments.", .run = cli_jobs_cancel },
+    { "jobs", "retry", "Run a failed or cancelled job again", .arguments = { { .name = "JOB" } }, .run = cli_jobs_retry },
+    { "jobs", "schedules", "List what is done at set times", .flags = COMMAND_WATCH, .run = cli_jobs_schedules },
 
     { "secrets", "list", "List secrets, never their values", .flags = COMMAND_LIST, .run = cli_secrets_list },
     { "secrets", "show", "Show a secret's versions, never their values", .arguments = { { .name = "SECRET" } },

@@ -21,7 +21,7 @@ Package: hbcloud
 Version: $version
 Architecture: $architecture
 Maintainer: the hbcloud authors <hbcloud@localhost>
-Depends: $(library_packages build/hbcloud), adduser, ca-certificates
+Depends: $(library_packages build/hbcloud), adduser, ca-certificates, tzdata
 Section: admin
 Priority: optional
 Description: control plane of a personal cloud
