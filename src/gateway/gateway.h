@@ -28,6 +28,7 @@ struct gateway_options {
 };
 int gateway_open(const struct gateway_options *o, struct gateway **ret, struct error *e);
 int gateway_start(struct gateway *g, struct error *e); /* begins to compare the router with what is wanted */
+void gateway_stop(struct gateway *g);                  /* ends its threads; later calls are ERR_UNAVAILABLE. NULL is fine */
 void gateway_close(struct gateway *g);
 
 extern const struct api_operation gateway_operations[];
@@ -55,6 +56,8 @@ bool gateway_url(struct gateway *g, const char *service_id, char *ret, size_t si
  * Each address is checked to be one host:port. */
 int gateway_upstreams_set(struct gateway *g, const char *service_id, const char *const *addresses, size_t n,
                           struct error *e);
+/* Requests wait for an address, 5 s at most, then 503: while one instance ends before the next begins. */
+int gateway_upstreams_hold(struct gateway *g, const char *service_id, struct error *e);
 /* What the slots say: an array of distinct addresses. New reference. */
 int gateway_upstreams_get(struct gateway *g, const char *service_id, json_t **ret, struct error *e);
 /* One look: 1 no request is in flight to the address and no connection established, 0 not yet. The caller wants

@@ -22,6 +22,10 @@ struct router_verdict {           /* of one route after apply */
 struct router_info {
     char version[64];
     bool rate_limits;             /* has a module for it: asked, not assumed */
+    /* Where the hub reaches what it routes, as clients do: of the server that holds the routes. Port 0: not known yet. */
+    char host[256];
+    uint16_t port;
+    bool tls;
 };
 struct router;
 struct router_ops {

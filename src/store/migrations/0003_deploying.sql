@@ -84,6 +84,18 @@ CREATE TABLE registry_logins (
 );
 
 -- gateway
+-- A service's route as it is wanted, and the router's last word on it.
+CREATE TABLE gateway_routes (
+    service_id VARCHAR(255) PRIMARY KEY,
+    name VARCHAR(255) NOT NULL,
+    domains TEXT NOT NULL,
+    networking TEXT NOT NULL,
+    slots BIGINT NOT NULL,
+    judged BIGINT NOT NULL,
+    accepted BIGINT NOT NULL,
+    reason TEXT NOT NULL,
+    updated_at BIGINT NOT NULL
+);
 
 -- runtime
 

@@ -1,0 +1,84 @@
+/* What the files of gateway share. Internal to the room. */
+#ifndef HB_GATEWAY_INTERNAL_H
+#define HB_GATEWAY_INTERNAL_H
+
+#include "base/clock.h"
+#include "base/json.h"
+#include "base/map.h"
+#include "base/str.h"
+#include "gateway/gateway.h"
+
+#include <pthread.h>
+
+#define GATEWAY_COMPARE_MS 2000 /* the router is compared with what is wanted so often */
+#define GATEWAY_WINDOW_MS 100   /* changes within it become one change of the router's configuration */
+#define GATEWAY_ROUTES_MAX 10000
+
+/* One service's route as it is wanted, and what the router said to it. */
+struct route {
+    char *service_id, *name;
+    json_t *domains;    /* array of lower-case texts */
+    json_t *networking; /* all of the request's that shapes a route */
+    unsigned slots;     /* fixed at its making; grows by steps, never shrinks: each step is a reload */
+    bool judged, accepted;
+    char reason[512];   /* the router's words when it refused */
+    bool serving;       /* its slots name an address */
+    int64_t updated_ms;
+};
+
+struct gateway {
+    struct store *store;
+    struct events *events;
+    struct runtime *runtime;
+    struct jobs *jobs;
+    struct router *router;
+    struct discovery *discovery;
+    char *slot_directory, *domain;
+
+    pthread_mutex_t lock; /* all below */
+    pthread_cond_t changed;
+    struct map *routes;   /* service id -> struct route, owned */
+    uint64_t wanted, applied; /* counts changes; equal: the router has them all */
+    int apply_result;     /* of the last try: 0, or negative with `apply_error` */
+    char apply_error[512];
+    bool reached;         /* the router answered last time */
+    bool stop, running;
+    pthread_t thread;
+    int64_t reloads;      /* changes of the router's configuration since the start */
+    struct router_info info; /* as last asked; version "" not yet */
+
+    pthread_mutex_t slot_lock; /* one switch at a time */
+};
+
+/* route_rows.c: the table */
+int route_rows_load(struct gateway *g, struct error *e);
+int route_row_write(struct gateway *g, const struct route *x, struct error *e);
+int route_row_remove(struct gateway *g, const char *service_id, struct error *e);
+
+/* routes.c */
+void route_free(struct route *x);
+static inline void route_free_ptr(struct route **x)
+{
+    route_free(*x);
+}
+struct route *route_copy(const struct route *x); /* NULL: no memory */
+/* What the router is told of one; `ret_slots` has room for GATEWAY_SLOTS_MAX and its texts are to be freed. */
+int route_for_router(struct gateway *g, const struct route *x, struct router_route *ret, char **ret_slots);
+/* gateway.c: one turn: applies what is wanted, or compares. Called by the thread, and by tests. */
+void gateway_turn(struct gateway *g);
+/* Tells of a route as an event; `type` such as "route.updated". Call it under the lock. */
+void gateway_tell(struct gateway *g, const char *type, const struct route *x);
+/* Waits until all that was wanted when it was called has been tried. */
+int gateway_settle_locked(struct gateway *g, uint64_t generation, struct error *e);
+/* The route's document for the API. New reference. */
+json_t *route_document(struct gateway *g, const struct route *x);
+
+/* slots.c */
+unsigned slots_for(unsigned instances); /* how many a service gets that has so many instances */
+char *slot_path(const struct gateway *g, const char *service_id, unsigned n); /* n from 1; the caller frees */
+bool slot_name_good(const char *service_id); /* may be part of a file's name and of an id of the router */
+int slots_make(struct gateway *g, const char *service_id, unsigned count, struct error *e); /* those that lack */
+int slots_remove(struct gateway *g, const char *service_id, struct error *e);
+bool address_good(const char *address); /* one host:port */
+
+#endif
