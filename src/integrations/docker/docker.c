@@ -7,7 +7,9 @@
 #include "integrations/docker/docker_error.h"
 #include "integrations/docker/docker_events.h"
 #include "integrations/docker/docker_lines.h"
+#include "integrations/docker/docker_login.h"
 #include "integrations/docker/docker_logs.h"
+#include "integrations/docker/docker_ops.h"
 #include "integrations/docker/docker_parse.h"
 #include "integrations/docker/docker_pull.h"
 #include "integrations/docker/docker_reference.h"
@@ -15,15 +17,13 @@
 #include "integrations/docker/docker_stats.h"
 #include "integrations/docker/docker_version.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 
 #define ENGINE_MAGIC 0x646f636bu
-#define QUERY_MS 15000
 #define STATS_MS 5000 /* a sampler waits for it at its end */
-#define LIST_MS 30000
-#define CHANGE_MS 120000        /* create, start, remove: the engine may copy a volume's first content */
 #define OWN_GRACE_MS 330000     /* stop with the container's own grace */
 #define LOG_IDLE_MS 60000
 #define PULL_MS (2 * 3600 * 1000)
@@ -36,15 +36,14 @@ struct docker_engine {
     struct docker_client *client;
 };
 
-static struct docker_client *client_of(struct container_engine *g)
+struct docker_client *docker_ops_client(struct container_engine *g)
 {
     struct docker_engine *d = (struct docker_engine *)g;
     MAGIC_CHECK(d, ENGINE_MAGIC);
     return d->client;
 }
 
-/* "/containers/<id><rest>"; the id is checked, so it needs no encoding. NULL with an error set. */
-static char *container_path(const char *id, const char *rest, struct error *e)
+char *docker_ops_path(const char *id, const char *rest, struct error *e)
 {
     if (!docker_name_valid(id)) {
         error_set(e, ERR_VALIDATION, "\"%.140s\" is no container's name or id.", id ? id : "");
@@ -56,6 +55,24 @@ static char *container_path(const char *id, const char *rest, struct error *e)
     return path;
 }
 
+char *docker_ops_encode(const char *text)
+{
+    static const char hex[] = "0123456789ABCDEF";
+    char *coded = malloc(3 * strlen(text) + 1), *at = coded;
+    for (const unsigned char *c = (const unsigned char *)text; coded && *c; c++) {
+        if (*c < 0x80 && (isalnum(*c) || strchr("-._~/", *c))) {
+            *at++ = (char)*c;
+            continue;
+        }
+        *at++ = '%';
+        *at++ = hex[*c >> 4];
+        *at++ = hex[*c & 15];
+    }
+    if (coded)
+        *at = '\0';
+    return coded;
+}
+
 /* The code of an error that a helper has set. */
 static int failed(const struct error *e)
 {
@@ -64,13 +81,13 @@ static int failed(const struct error *e)
 
 static int d_info(struct container_engine *g, struct engine_info *ret, struct error *e)
 {
-    struct docker_client *c = client_of(g);
+    struct docker_client *c = docker_ops_client(g);
     struct docker_range range;
     struct engine_info found = { 0 };
     _cleanup_json_ json_t *version = NULL, *info = NULL;
     int r = docker_client_agree(c, &range, &version, e);
     if (r == 0)
-        r = docker_client_get(c, "/info", QUERY_MS, "its own state", &info, e);
+        r = docker_client_get(c, "/info", DOCKER_QUERY_MS, "its own state", &info, e);
     if (r < 0)
         return r;
     docker_parse_info(info, version, &found);
@@ -85,7 +102,7 @@ static int d_info(struct container_engine *g, struct engine_info *ret, struct er
 static int d_list(struct container_engine *g, struct engine_container **ret, size_t *ret_n, struct error *e)
 {
     _cleanup_json_ json_t *answer = NULL;
-    int r = docker_client_get(client_of(g), "/containers/json?all=1", LIST_MS, "its containers", &answer, e);
+    int r = docker_client_get(docker_ops_client(g), "/containers/json?all=1", DOCKER_LIST_MS, "its containers", &answer, e);
     return r < 0 ? r : docker_parse_list(answer, ret, ret_n, e);
 }
 
@@ -93,8 +110,8 @@ static int inspect_raw(struct container_engine *g, const char *id, json_t **ret,
 {
     _cleanup_error_ struct error own = ERROR_INIT;
     e = e ? e : &own;
-    _cleanup_free_ char *path = container_path(id, "/json", e);
-    return path ? docker_client_get(client_of(g), path, QUERY_MS, id, ret, e) : failed(e);
+    _cleanup_free_ char *path = docker_ops_path(id, "/json", e);
+    return path ? docker_client_get(docker_ops_client(g), path, DOCKER_QUERY_MS, id, ret, e) : failed(e);
 }
 
 static int d_inspect(struct container_engine *g, const char *id, struct engine_container *ret, struct error *e)
@@ -111,14 +128,11 @@ static int d_environment(struct container_engine *g, const char *id, json_t **re
     return r < 0 ? r : docker_parse_environment(answer, ret, e);
 }
 
-/* A call that changes something and whose answer does not matter. `ret_status` may be NULL: then refusals are
- * errors; else 304, 404 and 409 are handed back as they are. */
-static int change(struct container_engine *g, const char *method, const char *path, int64_t deadline_ms,
-                  const char *what, long *ret_status, struct error *e)
+int docker_ops_change(struct container_engine *g, const struct docker_call *call, const char *what, long *ret_status,
+                      struct error *e)
 {
-    struct docker_call call = { .method = method, .path = path, .deadline_ms = deadline_ms };
     _cleanup_(docker_reply_done) struct docker_reply reply;
-    int r = docker_client_call(client_of(g), &call, &reply, e);
+    int r = docker_client_call(docker_ops_client(g), call, &reply, e);
     if (r < 0)
         return r;
     long s = reply.status;
@@ -129,12 +143,19 @@ static int change(struct container_engine *g, const char *method, const char *pa
     return docker_refused(s, buf_str(&reply.body), reply.body.len, what, NULL, e);
 }
 
+static int change(struct container_engine *g, const char *method, const char *path, int64_t deadline_ms,
+                  const char *what, long *ret_status, struct error *e)
+{
+    struct docker_call call = { .method = method, .path = path, .deadline_ms = deadline_ms };
+    return docker_ops_change(g, &call, what, ret_status, e);
+}
+
 static int change_container(struct container_engine *g, const char *method, const char *id, const char *rest,
                             int64_t deadline_ms, long *ret_status, struct error *e)
 {
     _cleanup_error_ struct error own = ERROR_INIT;
     e = e ? e : &own;
-    _cleanup_free_ char *path = container_path(id, rest, e);
+    _cleanup_free_ char *path = docker_ops_path(id, rest, e);
     return path ? change(g, method, path, deadline_ms, id, ret_status, e) : failed(e);
 }
 
@@ -149,6 +170,15 @@ static int created_id(const struct docker_reply *reply, char ret_id[65], struct 
     return 0;
 }
 
+/* A container that cannot join all its networks is not kept. */
+static int join_all(struct container_engine *g, const char *id, const struct engine_spec *spec, struct error *e)
+{
+    int r = docker_networks_join(g, id, spec, e);
+    if (r < 0)
+        (void)change_container(g, "DELETE", id, "?v=0&force=1", DOCKER_CHANGE_MS, NULL, NULL); /* the first error counts */
+    return r;
+}
+
 static int d_create(struct container_engine *g, const struct engine_spec *spec, char ret_id[65], struct error *e)
 {
     struct buf body;
@@ -161,13 +191,13 @@ static int d_create(struct container_engine *g, const struct engine_spec *spec, 
     buf_init(&body, DOCKER_SPEC_BODY_MAX);
     docker_spec_write(spec, &body);
     struct docker_call call = {
-        .method = "POST", .path = path, .deadline_ms = CHANGE_MS, .body = buf_str(&body), .body_len = body.len
+        .method = "POST", .path = path, .deadline_ms = DOCKER_CHANGE_MS, .body = buf_str(&body), .body_len = body.len
     };
     if (!buf_ok(&body))
         r = error_set(e, ERR_VALIDATION, "The container's description is larger than %zu MiB.",
                       DOCKER_SPEC_BODY_MAX >> 20);
     else
-        r = docker_client_call(client_of(g), &call, &reply, e);
+        r = docker_client_call(docker_ops_client(g), &call, &reply, e);
     if (body.data)
         explicit_bzero(body.data, body.cap); /* the environment's values */
     buf_done(&body);
@@ -175,12 +205,18 @@ static int d_create(struct container_engine *g, const struct engine_spec *spec, 
         return r;
     if (reply.status != 201)
         return docker_refused(reply.status, buf_str(&reply.body), reply.body.len, spec->name, spec->environment, e);
-    return created_id(&reply, ret_id, e);
+    char id[65];
+    r = created_id(&reply, id, e);
+    if (r == 0)
+        r = join_all(g, id, spec, e);
+    if (r == 0)
+        str_copy(ret_id, 65, id);
+    return r;
 }
 
 static int d_start(struct container_engine *g, const char *id, struct error *e)
 {
-    return change_container(g, "POST", id, "/start", CHANGE_MS, NULL, e);
+    return change_container(g, "POST", id, "/start", DOCKER_CHANGE_MS, NULL, e);
 }
 
 static int stop_or_restart(struct container_engine *g, const char *id, const char *verb, int grace_s, struct error *e)
@@ -190,7 +226,7 @@ static int stop_or_restart(struct container_engine *g, const char *id, const cha
         snprintf(rest, sizeof(rest), "/%s", verb);
     else
         snprintf(rest, sizeof(rest), "/%s?t=%d", verb, grace_s);
-    int64_t deadline_ms = grace_s < 0 ? OWN_GRACE_MS : (int64_t)grace_s * 1000 + CHANGE_MS;
+    int64_t deadline_ms = grace_s < 0 ? OWN_GRACE_MS : (int64_t)grace_s * 1000 + DOCKER_CHANGE_MS;
     return change_container(g, "POST", id, rest, deadline_ms, NULL, e);
 }
 
@@ -209,9 +245,9 @@ static int d_remove(struct container_engine *g, const char *id, bool force, stru
     _cleanup_error_ struct error own = ERROR_INIT;
     long status = 0;
     e = e ? e : &own;
-    int r = change_container(g, "DELETE", id, force ? "?v=0&force=1" : "?v=0&force=0", CHANGE_MS, &status, e);
+    int r = change_container(g, "DELETE", id, force ? "?v=0&force=1" : "?v=0&force=0", DOCKER_CHANGE_MS, &status, e);
     if (r < 0 && status == 409 && strstr(e->message, "already in progress")) /* another caller's removal: see it end */
-        r = change_container(g, "POST", id, "/wait?condition=removed", CHANGE_MS, &status, e);
+        r = change_container(g, "POST", id, "/wait?condition=removed", DOCKER_CHANGE_MS, &status, e);
     if (r == 0 || status != 404)
         return r;
     error_done(e);
@@ -225,16 +261,7 @@ static int d_rename(struct container_engine *g, const char *id, const char *name
     if (!docker_name_valid(name))
         return error_set(e, ERR_VALIDATION, "\"%.140s\" is no name for a container.", name ? name : "");
     snprintf(rest, sizeof(rest), "/rename?name=%s", name);
-    return change_container(g, "POST", id, rest, QUERY_MS, NULL, e);
-}
-
-static int d_volume_remove(struct container_engine *g, const char *name, struct error *e)
-{
-    char path[160];
-    if (!docker_name_valid(name))
-        return error_set(e, ERR_VALIDATION, "\"%.140s\" is no volume's name.", name ? name : "");
-    snprintf(path, sizeof(path), "/volumes/%s", name);
-    return change(g, "DELETE", path, CHANGE_MS, name, NULL, e);
+    return change_container(g, "POST", id, rest, DOCKER_QUERY_MS, NULL, e);
 }
 
 static int d_image(struct container_engine *g, const char *reference, struct engine_image *ret, struct error *e)
@@ -245,7 +272,7 @@ static int d_image(struct container_engine *g, const char *reference, struct eng
     _cleanup_free_ char *path = str_printf("/images/%s/json", reference);
     if (!path)
         return error_errno(e, -ENOMEM, "Asking for an image");
-    int r = docker_client_get(client_of(g), path, QUERY_MS, reference, &answer, e);
+    int r = docker_client_get(docker_ops_client(g), path, DOCKER_QUERY_MS, reference, &answer, e);
     return r < 0 ? r : docker_parse_image(answer, ret, e);
 }
 
@@ -255,11 +282,11 @@ static int d_stats(struct container_engine *g, const char *id, struct engine_sta
     _cleanup_(docker_reply_done) struct docker_reply reply = { 0 };
     e = e ? e : &own;
     /* One-shot: without the second that the engine would wait for a difference. */
-    _cleanup_free_ char *path = container_path(id, "/stats?stream=false&one-shot=true", e);
+    _cleanup_free_ char *path = docker_ops_path(id, "/stats?stream=false&one-shot=true", e);
     struct docker_call call = { .method = "GET", .path = path, .deadline_ms = STATS_MS };
     if (!path)
         return failed(e);
-    int r = docker_client_call(client_of(g), &call, &reply, e);
+    int r = docker_client_call(docker_ops_client(g), &call, &reply, e);
     if (r < 0)
         return r;
     if (reply.status != 200)
@@ -331,7 +358,7 @@ static int d_logs(struct container_engine *g, const char *id, const struct engin
                                 .on_tick = rq->follow ? log_tick : NULL,
                                 .idle_ms = rq->follow ? 0 : LOG_IDLE_MS };
     _cleanup_(docker_reply_done) struct docker_reply reply = { 0 };
-    r = docker_client_call(client_of(g), &call, &reply, e);
+    r = docker_client_call(docker_ops_client(g), &call, &reply, e);
     r = streamed(r, demux.broken, &reply, id, e);
     return r < 0 ? r : docker_demux_end(&demux, e);
 }
@@ -370,18 +397,19 @@ static int pull_tick(void *ctx)
     return docker_pull_tick(p->pull);
 }
 
-static int pull_run(struct container_engine *g, const char *path, const char *reference, struct pull_call *p,
-                    struct error *e)
+static int pull_run(struct container_engine *g, const char *path, const char *login, const char *reference,
+                    struct pull_call *p, struct error *e)
 {
     struct docker_call call = { .method = "POST",
                                 .path = path,
+                                .registry_auth = login,
                                 .on_chunk = line_chunk,
                                 .on_tick = pull_tick,
                                 .ctx = p,
                                 .deadline_ms = PULL_MS,
                                 .idle_ms = PULL_IDLE_MS };
     _cleanup_(docker_reply_done) struct docker_reply reply = { 0 };
-    int r = docker_client_call(client_of(g), &call, &reply, e);
+    int r = docker_client_call(docker_ops_client(g), &call, &reply, e);
     r = streamed(r, p->line.parser_failed, &reply, reference, e);
     if (r == 0 && (r = docker_lines_end(&p->line.lines)) < 0)
         r = streamed(r, !p->line.in_callback, &reply, reference, e);
@@ -390,8 +418,8 @@ static int pull_run(struct container_engine *g, const char *path, const char *re
     return r < 0 ? r : docker_pull_tick(p->pull);
 }
 
-static int d_pull(struct container_engine *g, const char *reference, const struct engine_credentials *credentials UNUSED,
-                  engine_progress_fn fn, void *ctx, struct error *e)
+static int pull_with(struct container_engine *g, const char *reference, const char *login, engine_progress_fn fn,
+                     void *ctx, struct error *e)
 {
     struct docker_reference ref;
     struct pull_call p = { 0 };
@@ -403,10 +431,25 @@ static int d_pull(struct container_engine *g, const char *reference, const struc
     docker_lines_init(&p.line.lines, line_in, &p.line);
     p.line.fn = docker_pull_line;
     p.line.ctx = p.pull;
-    r = path && p.pull ? pull_run(g, path, reference, &p, e) : error_errno(e, -ENOMEM, "Pulling an image");
+    r = path && p.pull ? pull_run(g, path, login, reference, &p, e) : error_errno(e, -ENOMEM, "Pulling an image");
     docker_lines_done(&p.line.lines);
     docker_pull_free(p.pull);
     return r;
+}
+
+static int d_pull(struct container_engine *g, const char *reference, const struct engine_credentials *credentials,
+                  engine_progress_fn fn, void *ctx, struct error *e)
+{
+    _cleanup_error_ struct error own = ERROR_INIT;
+    char *login = NULL;
+    int r = credentials ? docker_login_encode(credentials, &login, &own) : 0;
+    if (r == 0)
+        r = pull_with(g, reference, login, fn, ctx, &own);
+    docker_login_free(login);
+    r = docker_login_explain(r, credentials, &own);
+    if (r < 0 && own.code)
+        error_set(e, own.code, "%s", own.message);
+    return r; /* without an error: what the callback stopped it with */
 }
 
 struct follow_call {
@@ -442,7 +485,7 @@ static int d_follow(struct container_engine *g, int64_t since_ms, engine_event_f
                                 .stop = stop,
                                 .header_ms = FIRST_EVENT_HEADER_MS };
     _cleanup_(docker_reply_done) struct docker_reply reply = { 0 };
-    int r = docker_client_call(client_of(g), &call, &reply, e);
+    int r = docker_client_call(docker_ops_client(g), &call, &reply, e);
     r = streamed(r, f.line.parser_failed, &reply, "its events", e);
     docker_lines_done(&f.line.lines);
     return r;
@@ -474,7 +517,16 @@ static const struct engine_ops ops = {
     .stats = d_stats,
     .image = d_image,
     .pull = d_pull,
-    .volume_remove = d_volume_remove,
+    .image_tag = docker_image_tag,
+    .image_remove = docker_image_remove,
+    .volume_ensure = docker_volume_ensure,
+    .volume_remove = docker_volume_remove,
+    .volumes = docker_volumes,
+    .network_ensure = docker_network_ensure,
+    .network_remove = docker_network_remove,
+    .networks = docker_networks,
+    .put_file = docker_put_file,
+    .get_archive = docker_get_archive,
     .follow = d_follow,
     .free = d_free,
 };

@@ -11,6 +11,7 @@
 
 #define DOCKER_HOST_DEFAULT "unix:///var/run/docker.sock"
 #define DOCKER_CALLS_MAX 64
+#define DOCKER_FILE_MAX ((size_t)16 << 20) /* bytes of one put_file */
 
 /* `host`: "unix:///path" or "tcp://address:port"; NULL or "": the default. Never connects.
  * ERR_VALIDATION for another form. */

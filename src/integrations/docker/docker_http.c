@@ -1,5 +1,6 @@
 #include "integrations/docker/docker_http.h"
 
+#include "base/secret.h"
 #include "base/str.h"
 #include "integrations/docker/docker.h"
 
@@ -222,13 +223,37 @@ static size_t on_header_status(char *line, size_t size, size_t n, void *ctx)
     return on_header(line, size, n, ctx);
 }
 
+/* Adds "name: value" to the list; false: no memory, and the list is as it was. */
+static bool header_add(struct curl_slist **list, const char *name, const char *value)
+{
+    char *line = str_printf("%s: %s", name, value);
+    struct curl_slist *longer = line ? curl_slist_append(*list, line) : NULL;
+    if (line)
+        secret_wipe(line, strlen(line));
+    free(line);
+    if (longer)
+        *list = longer;
+    return longer != NULL;
+}
+
+/* Wiped, since one may be a login. */
+static void headers_free(struct curl_slist *list)
+{
+    for (struct curl_slist *l = list; l; l = l->next)
+        secret_wipe(l->data, strlen(l->data));
+    curl_slist_free_all(list);
+}
+
 static struct curl_slist *headers_of(const struct docker_call *call)
 {
-    struct curl_slist *first = curl_slist_append(NULL, "Expect:");
-    struct curl_slist *all = first ? curl_slist_append(first, "Content-Type: application/json") : NULL;
-    if (!all)
-        curl_slist_free_all(first);
-    return all;
+    struct curl_slist *all = curl_slist_append(NULL, "Expect:");
+    bool ok = all && header_add(&all, "Content-Type", call->content_type ? call->content_type : "application/json");
+    if (ok && call->registry_auth)
+        ok = header_add(&all, "X-Registry-Auth", call->registry_auth);
+    if (ok)
+        return all;
+    headers_free(all);
+    return NULL;
 }
 
 static void prepare(struct docker_http *h, struct handle *a, struct transfer *t, const char *url,
@@ -253,13 +278,13 @@ static void prepare(struct docker_http *h, struct handle *a, struct transfer *t,
         curl_easy_setopt(a->easy, CURLOPT_LOW_SPEED_LIMIT, 1L);
         curl_easy_setopt(a->easy, CURLOPT_LOW_SPEED_TIME, (long)(call->idle_ms / 1000));
     }
-    if (str_eq(call->method, "POST")) {
+    if (call->body || str_eq(call->method, "POST")) {
         curl_easy_setopt(a->easy, CURLOPT_POST, 1L);
         curl_easy_setopt(a->easy, CURLOPT_POSTFIELDS, call->body ? call->body : "");
         curl_easy_setopt(a->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)(call->body ? call->body_len : 0));
-    } else if (!str_eq(call->method, "GET")) {
-        curl_easy_setopt(a->easy, CURLOPT_CUSTOMREQUEST, call->method);
     }
+    if (!str_eq(call->method, "GET") && !str_eq(call->method, "POST"))
+        curl_easy_setopt(a->easy, CURLOPT_CUSTOMREQUEST, call->method);
     curl_easy_setopt(a->easy, CURLOPT_HTTPHEADER, headers);
     curl_easy_setopt(a->easy, CURLOPT_HEADERFUNCTION, on_header_status);
     curl_easy_setopt(a->easy, CURLOPT_HEADERDATA, t);
@@ -385,7 +410,7 @@ int docker_http_call(struct docker_http *h, const struct docker_call *call, stru
     r = outcome(h, a, &t, transfer_run(a, &t), e);
 out:
     handle_give(h, a);
-    curl_slist_free_all(headers);
+    headers_free(headers);
     free(url);
     return r;
 }

@@ -19,8 +19,10 @@ typedef int (*docker_tick_fn)(void *ctx);
 
 struct docker_call {
     const char *method, *path; /* path with the query, already encoded */
-    const char *body;          /* JSON or NULL */
+    const char *body;          /* JSON, or what content_type says; NULL none */
     size_t body_len;
+    const char *content_type;  /* NULL: JSON */
+    const char *registry_auth; /* a registry's login as the engine wants it: a secret; NULL none */
     int64_t deadline_ms;       /* of the whole call; 0: none */
     int64_t idle_ms;           /* longest silence within the body, whole seconds; 0: any */
     int64_t header_ms;         /* until the status line; 0: only the deadline counts */

@@ -392,6 +392,69 @@ void docker_parse_info(const json_t *info, const json_t *version, struct engine_
     take(ret->architecture, sizeof(ret->architecture), info, "Architecture");
     /* Engines older than the field (API 1.41) run on v1 only. */
     ret->cgroup_version = str_eq(cgroups, "2") ? 2 : !cgroups || str_eq(cgroups, "1") ? 1 : 0;
+    take(ret->root_directory, sizeof(ret->root_directory), info, "DockerRootDir");
+    ret->memory_total = json_int(info, "MemTotal", 0);
+    ret->cpus = (int)json_int(info, "NCPU", 0);
     ret->rootless = option_set(info, "name=rootless");
     ret->swarm_active = str_eq(swarm, "active");
+}
+
+static bool volume_read(const json_t *one, struct engine_volume *v)
+{
+    const char *mountpoint = json_str(one, "Mountpoint");
+    const json_t *labels = json_at(one, "Labels");
+    v->labels = json_is_object(labels) ? json_incref((json_t *)labels) : json_object();
+    if (mountpoint && *mountpoint && !copy(&v->mountpoint, mountpoint))
+        return false;
+    return copy(&v->name, json_str(one, "Name")) && copy(&v->driver, json_str(one, "Driver")) && v->labels;
+}
+
+int docker_parse_volumes(const json_t *answer, struct engine_volume **ret, size_t *ret_n, struct error *e)
+{
+    const json_t *all = json_at(answer, "Volumes"); /* null when there is none */
+    size_t n = json_array_size(all);
+    if (!json_is_object(answer))
+        return nonsense("its volumes", e);
+    struct engine_volume *list = calloc(n ? n : 1, sizeof(*list));
+    if (!list)
+        return error_errno(e, -ENOMEM, "Listing volumes");
+    for (size_t i = 0; i < n; i++) {
+        const json_t *one = json_array_get(all, i);
+        if (!json_str(one, "Name") || !volume_read(one, &list[i])) {
+            engine_volumes_free(list, i + 1);
+            return nonsense("its volumes", e);
+        }
+    }
+    *ret = list;
+    *ret_n = n;
+    return 0;
+}
+
+static bool network_read(const json_t *one, struct engine_network *n)
+{
+    const json_t *labels = json_at(one, "Labels");
+    n->internal = json_flag(one, "Internal", false);
+    n->labels = json_is_object(labels) ? json_incref((json_t *)labels) : json_object();
+    return copy(&n->id, json_str(one, "Id")) && copy(&n->name, json_str(one, "Name")) &&
+           copy(&n->driver, json_str(one, "Driver")) && n->labels;
+}
+
+int docker_parse_networks(const json_t *answer, struct engine_network **ret, size_t *ret_n, struct error *e)
+{
+    size_t n = json_array_size(answer);
+    if (!json_is_array(answer))
+        return nonsense("its networks", e);
+    struct engine_network *list = calloc(n ? n : 1, sizeof(*list));
+    if (!list)
+        return error_errno(e, -ENOMEM, "Listing networks");
+    for (size_t i = 0; i < n; i++) {
+        const json_t *one = json_array_get(answer, i);
+        if (!json_str(one, "Id") || !json_str(one, "Name") || !network_read(one, &list[i])) {
+            engine_networks_free(list, i + 1);
+            return nonsense("its networks", e);
+        }
+    }
+    *ret = list;
+    *ret_n = n;
+    return 0;
 }

@@ -1,4 +1,5 @@
 // A private image registry on loopback, which engines trust without TLS.
+import { spawnSync } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -22,6 +23,12 @@ export interface Pushed {
   digest: string;
 }
 
+/** Without it anyone may push and pull. */
+export interface Login {
+  user: string;
+  password: string;
+}
+
 interface Blob {
   digest: string;
   size: number;
@@ -34,28 +41,31 @@ export class Registry {
   readonly address: string;
   readonly dir: string;
   #process: Process;
+  #headers: Record<string, string>;
 
-  private constructor(address: string, dir: string, started: Process) {
+  private constructor(address: string, dir: string, started: Process, login?: Login) {
     this.address = address;
     this.dir = dir;
     this.#process = started;
+    this.#headers = login ? { authorization: `Basic ${Buffer.from(`${login.user}:${login.password}`).toString('base64')}` } : {};
   }
 
-  /** Starts an empty registry that ends with the test. */
-  static async start(t?: TestContext): Promise<Registry> {
+  /** Starts an empty registry that ends with the test; with a login it lets nobody else push or pull. */
+  static async start(t?: TestContext, { login }: { login?: Login } = {}): Promise<Registry> {
     const dir = mkdtempSync(join(tmpdir(), 'hbcloud-registry-'));
     const address = `127.0.0.1:${await freePort()}`;
     const config = join(dir, 'config.yml');
-    writeFileSync(config, registryConfig(address, dir));
+    writeFileSync(config, registryConfig(address, dir, login !== undefined));
+    if (login) writeFileSync(join(dir, 'htpasswd'), `${login.user}:${bcrypt(login.password)}\n`);
     const started = Process.start(join(installed.dir, 'usr/bin/docker-registry'), ['serve', config]);
-    const registry = new Registry(address, dir, started);
+    const registry = new Registry(address, dir, started, login);
     t?.after(() => registry.stop());
     await waitFor(async () => (await registry.#fetch('/v2/')).ok, { what: `readiness of the registry: ${started.output}` });
     return registry;
   }
 
   #fetch(path: string, options: RequestInit = {}): Promise<Response> {
-    return fetch(`http://${this.address}${path}`, { ...options, signal: AbortSignal.timeout(30_000) });
+    return fetch(`http://${this.address}${path}`, { ...options, headers: { ...this.#headers, ...options.headers }, signal: AbortSignal.timeout(30_000) });
   }
 
   async #must(path: string, options: RequestInit): Promise<Response> {
@@ -132,10 +142,19 @@ function hostArchitecture(): string {
   return process.arch === 'x64' ? 'amd64' : process.arch;
 }
 
-function registryConfig(address: string, dir: string): string {
+/** The one form of password that the registry reads; libcrypt makes it. */
+function bcrypt(password: string): string {
+  const salt = `$2y$05$${randomBytes(11).toString('hex')}`;
+  const run = spawnSync('perl', ['-e', 'print crypt($ENV{PASSWORD}, $ENV{SALT})'], { encoding: 'utf8', env: { PASSWORD: password, SALT: salt } });
+  if (run.status !== 0 || !run.stdout.startsWith('$2y$')) throw new Error(`no bcrypt here: ${run.stderr}`);
+  return run.stdout;
+}
+
+function registryConfig(address: string, dir: string, locked: boolean): string {
+  const auth = locked ? `auth: { htpasswd: { realm: tests, path: ${dir}/htpasswd } }\n` : '';
   return `version: 0.1
 log: { level: warn }
 storage: { filesystem: { rootdirectory: ${dir}/data }, delete: { enabled: true } }
 http: { addr: ${address} }
-`;
+${auth}`;
 }

@@ -3,6 +3,7 @@
 #include "base/id.h"
 #include "base/str.h"
 #include "integrations/docker/docker_http.h"
+#include "live.h"
 
 #include <curl/curl.h>
 #include <sodium.h>
@@ -11,7 +12,8 @@
 #define BUSYBOX "/bin/busybox"
 #define BLOCK 512
 
-static const char *const programs[] = { "sh", "echo", "printf", "sleep", "dd", "nc", "true", "wget", "cat" };
+static const char *const programs[] = { "sh", "echo", "printf", "sleep", "dd", "nc", "true", "wget", "cat",
+                                         "id", "hostname", "grep", "touch", "stat" };
 
 static void die(const char *what)
 {
@@ -77,7 +79,7 @@ bool live_image_possible(void)
            !memmem(bytes, len < 4096 ? len : 4096, "/lib64/ld-", 10);
 }
 
-void live_image_import(const char *host)
+void live_image_import(void)
 {
     struct docker_http *h;
     struct error e = ERROR_INIT;
@@ -89,7 +91,7 @@ void live_image_import(const char *host)
                                 .body_len = tar.len,
                                 .deadline_ms = 60000 };
     struct docker_reply reply;
-    if (docker_http_new(host, &h, &e) < 0 || docker_http_call(h, &call, &reply, &e) < 0)
+    if (live_http(&h, &e) < 0 || docker_http_call(h, &call, &reply, &e) < 0)
         die(e.message);
     if (reply.status != 200 || strstr(buf_str(&reply.body), "\"error\""))
         die(buf_str(&reply.body));

@@ -9,8 +9,8 @@
 
 /* False when this machine has no static busybox. */
 bool live_image_possible(void);
-/* Imports LIVE_IMAGE into the engine at `host`. */
-void live_image_import(const char *host);
+/* Imports LIVE_IMAGE into the engine of the tests. */
+void live_image_import(void);
 /* Puts `repository`:1 with two layers, the second of `bytes` random bytes, into the registry at "host:port";
  * writes the manifest's digest "sha256:…". */
 void live_image_push(const char *registry, const char *repository, size_t bytes, char ret_digest[72]);

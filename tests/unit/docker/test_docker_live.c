@@ -1,142 +1,10 @@
-/* The same with real engines: HB_TEST_DOCKER_HOST names them ("unix:///a unix:///b"), HB_TEST_REGISTRY a private
- * registry ("127.0.0.1:5000") that they reach. Without these the tests are skipped. */
-#include "base/clock.h"
-#include "base/json.h"
-#include "base/str.h"
-#include "integrations/docker/docker.h"
-#include "integrations/docker/docker_http.h"
+/* The adapter with a real engine. HB_TEST_REGISTRY names a registry ("127.0.0.1:5000") that the engine reaches. */
+#include "live.h"
 #include "live_image.h"
 
 #include <arpa/inet.h>
 #include <pthread.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <sys/socket.h>
-#include <unistd.h>
-
-#include <cmocka.h>
-
-#define WAIT_MS 20000
-
-struct live {
-    char host[160];
-    struct container_engine *g;
-    const struct engine_ops *ops;
-    char name[64]; /* of the test's container */
-    char id[65];
-    struct error e;
-};
-
-/* Waits for a condition, asked every 20 ms until it is met once. */
-#define WAIT_FOR(condition)                                       \
-    do {                                                          \
-        int64_t until_ = clock_mono_ms() + WAIT_MS;               \
-        bool met_ = false;                                        \
-        while (!(met_ = (condition)) && clock_mono_ms() < until_) \
-            usleep(20000);                                        \
-        if (!met_)                                                \
-            fail_msg("never: %s", #condition);                    \
-    } while (0)
-
-#define OK(call)                                     \
-    do {                                             \
-        if ((call) != 0)                             \
-            fail_msg("%s: %s", #call, l->e.message); \
-    } while (0)
-
-/* Set up and torn down around each test: an engine object and a free name. */
-static int set_up(void **state)
-{
-    struct live *l = *state;
-    static int serial;
-    (void)snprintf(l->name, sizeof l->name, "hb-live-%d-%d", (int)getpid(), ++serial);
-    *l->id = '\0';
-    if (docker_engine_new(l->host, &l->g, &l->e) < 0)
-        return -1;
-    l->ops = l->g->ops;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    struct live *l = *state;
-    int r = l->ops->remove(l->g, l->name, true, &l->e);
-    l->ops->free(l->g);
-    error_done(&l->e);
-    return r;
-}
-
-static void run(struct live *l, const char *script, struct engine_spec spec)
-{
-    const char *command[] = { "sh", "-c", script, NULL };
-    spec.name = l->name;
-    spec.image = spec.image ? spec.image : LIVE_IMAGE;
-    spec.command = command;
-    OK(l->ops->create(l->g, &spec, l->id, &l->e));
-    OK(l->ops->start(l->g, l->id, &l->e));
-}
-
-static struct engine_container look(struct live *l)
-{
-    struct engine_container c = { 0 };
-    OK(l->ops->inspect(l->g, l->name, &c, &l->e));
-    return c;
-}
-
-static bool is_state(struct live *l, const char *state)
-{
-    struct engine_container c = look(l);
-    bool same = str_eq(c.state, state);
-    engine_container_done(&c);
-    return same;
-}
-
-static bool is_health(struct live *l, enum engine_health health)
-{
-    struct engine_container c = look(l);
-    bool same = c.health == health;
-    engine_container_done(&c);
-    return same;
-}
-
-/* Asks the engine past our code, so that a test compares with what the engine itself says. */
-static json_t *raw(struct live *l, const char *path, long *ret_status)
-{
-    struct docker_http *h;
-    struct docker_reply reply;
-    struct docker_call call = { .method = "GET", .path = path, .deadline_ms = 10000 };
-    OK(docker_http_new(l->host, &h, &l->e));
-    OK(docker_http_call(h, &call, &reply, &l->e));
-    json_t *answer = json_loadb(buf_str(&reply.body), reply.body.len, JSON_DECODE_INT_AS_REAL, NULL);
-    *ret_status = reply.status;
-    docker_reply_done(&reply);
-    docker_http_free(h);
-    return answer;
-}
-
-/* What a server on loopback says first; "" when nobody listens. */
-static void read_port(uint16_t port, char *ret, size_t size)
-{
-    struct sockaddr_in to = { .sin_family = AF_INET,
-                              .sin_port = htons(port),
-                              .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    ssize_t n = -1;
-    if (connect(fd, (struct sockaddr *)&to, sizeof to) == 0)
-        n = recv(fd, ret, size - 1, 0);
-    ret[n > 0 ? n : 0] = '\0';
-    close(fd);
-}
-
-static bool says_hi(uint16_t port)
-{
-    char text[8];
-    read_port(port, text, sizeof text);
-    return str_starts(text, "hi");
-}
-
-/* ---- the tests ---- */
 
 static void O01_the_engine_tells_its_range_and_what_we_speak_is_in_it(void **state)
 {
@@ -159,7 +27,7 @@ static void a_container_lives_as_it_was_asked_for(void **state)
     struct engine_port port = { .container = 80 };
     _cleanup_json_ json_t *environment = json_pack("{s:s}", "TOKEN", "sesame");
     _cleanup_json_ json_t *labels = json_pack("{s:s}", "a.b", "c");
-    run(l, "echo $TOKEN; while :; do nc -l -p 80 -e echo hi; done",
+    live_run(l, "echo $TOKEN; while :; do nc -l -p 80 -e echo hi; done",
         (struct engine_spec){ .ports = &port,
                               .port_count = 1,
                               .environment = environment,
@@ -171,8 +39,8 @@ static void a_container_lives_as_it_was_asked_for(void **state)
                               .health_interval_ms = 1000,
                               .health_timeout_ms = 5000,
                               .health_retries = 2 });
-    WAIT_FOR(is_health(l, HEALTH_HEALTHY));
-    struct engine_container c = look(l);
+    WAIT_FOR(live_is_health(l, HEALTH_HEALTHY));
+    struct engine_container c = live_look(l);
     assert_string_equal(c.id, l->id);
     assert_string_equal(c.name, l->name);
     assert_string_equal(c.image, LIVE_IMAGE);
@@ -190,7 +58,7 @@ static void a_container_lives_as_it_was_asked_for(void **state)
     assert_int_equal(c.port_count, 1);
     assert_string_equal(c.ports[0].host_ip, "127.0.0.1");
     assert_true(c.ports[0].host > 0);
-    WAIT_FOR(says_hi(c.ports[0].host));
+    WAIT_FOR(live_says_hi(c.ports[0].host));
     engine_container_done(&c);
     struct engine_container *list;
     size_t n, found = 0;
@@ -230,13 +98,13 @@ static void O02_a_log_without_a_terminal_is_exact_and_names_its_streams(void **s
 {
     struct live *l = *state;
     struct text all = { 0 }, last = { 0 }, followed = { 0 };
-    run(l, "printf HELLO; echo oops >&2; sleep 1; printf '\\nend\\n'", (struct engine_spec){ 0 });
+    live_run(l, "printf HELLO; echo oops >&2; sleep 1; printf '\\nend\\n'", (struct engine_spec){ 0 });
     OK(l->ops->logs(l->g, l->name,
                     &(struct engine_log_request){ .want_stdout = true, .want_stderr = true, .follow = true }, keep,
                     &followed, &l->e)); /* ends with the container */
     assert_string_equal(followed.bytes[STREAM_STDOUT], "HELLO\nend\n");
     assert_string_equal(followed.bytes[STREAM_STDERR], "oops\n");
-    WAIT_FOR(is_state(l, "exited"));
+    WAIT_FOR(live_is_state(l, "exited"));
     OK(l->ops->logs(l->g, l->name, &(struct engine_log_request){ .want_stdout = true }, keep, &all, &l->e));
     assert_string_equal(all.bytes[STREAM_STDOUT], "HELLO\nend\n");
     assert_string_equal(all.bytes[STREAM_STDERR], "");
@@ -257,13 +125,13 @@ static void O02_a_log_with_a_terminal_is_exact(void **state)
     struct docker_call call = {
         .method = "POST", .path = path, .body = body, .body_len = sizeof body - 1, .deadline_ms = 10000
     };
-    OK(docker_http_new(l->host, &h, &l->e));
+    OK(live_http(&h, &l->e));
     OK(docker_http_call(h, &call, &reply, &l->e));
     assert_int_equal(reply.status, 201);
     docker_reply_done(&reply);
     docker_http_free(h);
     OK(l->ops->start(l->g, l->name, &l->e));
-    WAIT_FOR(is_state(l, "exited"));
+    WAIT_FOR(live_is_state(l, "exited"));
     OK(l->ops->logs(l->g, l->name, &(struct engine_log_request){ .want_stdout = true, .want_stderr = true }, keep, &t,
                     &l->e));
     assert_string_equal(t.bytes[STREAM_STDOUT], "HELLO");
@@ -275,13 +143,13 @@ static void O03_memory_leaves_out_a_written_file_and_cpu_rises(void **state)
     struct engine_stats before = { 0 }, after = { 0 };
     char path[128];
     long status;
-    run(l, "dd if=/dev/zero of=/file bs=1M count=200 2>/dev/null; echo written; while :; do :; done",
+    live_run(l, "dd if=/dev/zero of=/file bs=1M count=200 2>/dev/null; echo written; while :; do :; done",
         (struct engine_spec){ 0 });
     WAIT_FOR(has_logged(l, "written\n"));
     OK(l->ops->stats(l->g, l->name, &before, &l->e));
     WAIT_FOR(l->ops->stats(l->g, l->name, &after, &l->e) == 0 && after.cpu_seconds > before.cpu_seconds + 0.2);
     (void)snprintf(path, sizeof path, "/containers/%s/stats?stream=false", l->name);
-    _cleanup_json_ json_t *said = raw(l, path, &status);
+    _cleanup_json_ json_t *said = live_raw(l, path, &status);
     double usage = json_num(said, "memory_stats.usage", 0);
     print_message("[ memory   ] engine's usage %.0f, ours %lld\n", usage, (long long)after.memory_used);
     assert_true(usage > 150e6); /* the file's pages are counted there */
@@ -296,20 +164,20 @@ static void stopping_restarting_renaming_and_removing_are_safe_to_repeat(void **
     struct engine_stats stats;
     struct engine_container c;
     char other[80];
-    run(l, "trap 'exit 3' TERM; echo ready; while :; do sleep 0.1; done", (struct engine_spec){ 0 });
+    live_run(l, "trap 'exit 3' TERM; echo ready; while :; do sleep 0.1; done", (struct engine_spec){ 0 });
     OK(l->ops->start(l->g, l->name, &l->e));
-    c = look(l);
+    c = live_look(l);
     int64_t started = c.started_ms;
     engine_container_done(&c);
     OK(l->ops->restart(l->g, l->name, 5, &l->e));
-    c = look(l);
+    c = live_look(l);
     assert_true(c.started_ms > started);
     engine_container_done(&c);
     WAIT_FOR(has_logged(l, "ready\nready\n")); /* before that a signal finds no trap */
     assert_int_equal(l->ops->remove(l->g, l->name, false, &l->e), -(int)ERR_CONFLICT);
     OK(l->ops->stop(l->g, l->name, 5, &l->e));
     OK(l->ops->stop(l->g, l->name, 5, &l->e));
-    c = look(l);
+    c = live_look(l);
     assert_string_equal(c.state, "exited");
     assert_int_equal(c.exit_code, 3);
     assert_true(c.finished_ms >= c.started_ms);
@@ -359,7 +227,7 @@ static void what_is_missing_is_not_found_and_a_failed_start_keeps_its_reason(voi
     OK(l->ops->create(l->g, &spec, id, &l->e));
     assert_int_equal(l->ops->start(l->g, id, &l->e), -(int)ERR_UPSTREAM);
     assert_non_null(strstr(l->e.message, "/no/such/program"));
-    struct engine_container c = look(l);
+    struct engine_container c = live_look(l);
     assert_non_null(c.error);
     assert_non_null(strstr(c.error, "/no/such/program"));
     engine_container_done(&c);
@@ -371,16 +239,16 @@ static void a_volume_outlives_its_container(void **state)
     char kind[] = "volume", target[] = "/data", path[128];
     struct engine_mount mount = { .kind = kind, .source = l->name, .target = target };
     long status = 0;
-    run(l, "printf kept >/data/file", (struct engine_spec){ .mounts = &mount, .mount_count = 1 });
-    WAIT_FOR(is_state(l, "exited"));
-    struct engine_container c = look(l);
+    live_run(l, "printf kept >/data/file", (struct engine_spec){ .mounts = &mount, .mount_count = 1 });
+    WAIT_FOR(live_is_state(l, "exited"));
+    struct engine_container c = live_look(l);
     assert_int_equal(c.mount_count, 1);
     assert_string_equal(c.mounts[0].source, l->name);
     engine_container_done(&c);
     assert_int_equal(l->ops->volume_remove(l->g, l->name, &l->e), -(int)ERR_CONFLICT);
     OK(l->ops->remove(l->g, l->name, true, &l->e));
     (void)snprintf(path, sizeof path, "/volumes/%s", l->name);
-    json_decref(raw(l, path, &status));
+    json_decref(live_raw(l, path, &status));
     assert_int_equal(status, 200);
     OK(l->ops->volume_remove(l->g, l->name, &l->e));
     assert_int_equal(l->ops->volume_remove(l->g, l->name, &l->e), -(int)ERR_NOT_FOUND);
@@ -418,7 +286,7 @@ static void events_are_followed_resumed_and_stopped(void **state)
     pthread_t thread;
     struct follower now = { .l = l, .since_ms = clock_now_ms() };
     assert_int_equal(pthread_create(&thread, NULL, follow, &now), 0);
-    run(l, "true", (struct engine_spec){ 0 });
+    live_run(l, "true", (struct engine_spec){ 0 });
     WAIT_FOR(now.seen == 7);
     OK(l->ops->remove(l->g, l->name, true, &l->e));
     WAIT_FOR(now.seen == 15);
@@ -478,24 +346,16 @@ static void O04_a_pull_from_a_private_registry_by_tag_and_by_digest(void **state
     (void)snprintf(by_tag, sizeof by_tag, "%s/%s:1", registry, l->name);
     (void)snprintf(by_digest, sizeof by_digest, "%s/%s@%s", registry, l->name, digest);
     (void)snprintf(missing, sizeof missing, "%s/%s:2", registry, l->name);
-    OK(l->ops->pull(l->g, by_tag, progress, &t, &l->e));
+    OK(l->ops->pull(l->g, by_tag, NULL, progress, &t, &l->e));
     assert_true(t.partly && t.last.bytes_total > 20 << 20 && t.last.bytes_done == t.last.bytes_total);
     assert_true(t.last.layers_total >= 1 && t.last.layers_done == t.last.layers_total);
     assert_true(has_digest(l, by_tag, digest));
-    OK(l->ops->pull(l->g, by_digest, NULL, NULL, &l->e));
+    OK(l->ops->pull(l->g, by_digest, NULL, NULL, NULL, &l->e));
     assert_true(has_digest(l, by_digest, digest));
-    assert_int_equal(l->ops->pull(l->g, missing, NULL, NULL, &l->e), -(int)ERR_NOT_FOUND);
-    run(l, "printf HELLO", (struct engine_spec){ .image = by_digest });
-    WAIT_FOR(is_state(l, "exited"));
+    assert_int_equal(l->ops->pull(l->g, missing, NULL, NULL, NULL, &l->e), -(int)ERR_NOT_FOUND);
+    live_run(l, "printf HELLO", (struct engine_spec){ .image = by_digest });
+    WAIT_FOR(live_is_state(l, "exited"));
 }
-
-static void without_an_engine_these_tests_are_skipped(void **state)
-{
-    print_message("HB_TEST_DOCKER_HOST is not set, or there is no static /bin/busybox: no test with a real engine\n");
-    skip();
-}
-
-#define LIVE(test) { #test, test, set_up, tear_down, NULL }
 
 static const struct CMUnitTest live_tests[] = {
     LIVE(O01_the_engine_tells_its_range_and_what_we_speak_is_in_it),
@@ -511,29 +371,7 @@ static const struct CMUnitTest live_tests[] = {
     LIVE(O04_a_pull_from_a_private_registry_by_tag_and_by_digest),
 };
 
-static int with_host(const char *host)
-{
-    struct live l = { 0 };
-    struct CMUnitTest tests[ARRAY_LEN(live_tests)];
-    str_copy(l.host, sizeof(l.host), host);
-    live_image_import(host);
-    for (size_t i = 0; i < ARRAY_LEN(live_tests); i++) {
-        tests[i] = live_tests[i];
-        tests[i].initial_state = &l;
-    }
-    return cmocka_run_group_tests_name(host, tests, NULL, NULL);
-}
-
 int main(void)
 {
-    const struct CMUnitTest skipped[] = { cmocka_unit_test(without_an_engine_these_tests_are_skipped) };
-    const char *hosts = getenv("HB_TEST_DOCKER_HOST");
-    if (!hosts || !*hosts || !live_image_possible())
-        return cmocka_run_group_tests_name("docker-live", skipped, NULL, NULL);
-    int failed = 0;
-    char *copy = strdup(hosts), *rest = NULL;
-    for (char *host = strtok_r(copy, " ", &rest); host; host = strtok_r(NULL, " ", &rest))
-        failed += with_host(host);
-    free(copy);
-    return failed;
+    return live_main("docker-live", live_tests, ARRAY_LEN(live_tests));
 }

@@ -2,9 +2,12 @@
 #include "base/json.h"
 #include "base/str.h"
 #include "integrations/docker/docker_error.h"
+#include "integrations/docker/docker_login.h"
 #include "integrations/docker/docker_reference.h"
 #include "integrations/docker/docker_spec.h"
+#include "integrations/docker/docker_tar.h"
 
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -172,11 +175,82 @@ static void a_spec_becomes_the_engines_request(void **state)
     buf_done(&out);
 }
 
+static void what_an_owner_asks_for_beyond_the_standards_is_in_the_request(void **state)
+{
+    _cleanup_json_ json_t *devices = read_json("[{\"source\":\"/dev/a\"}]"), *dns = read_json("[\"1.1.1.1\"]");
+    _cleanup_json_ json_t *ulimits = read_json("[{\"name\":\"nofile\",\"soft\":5}]"), *none = read_json("[]");
+    _cleanup_json_ json_t *networks = read_json("[{\"name\":\"n1\",\"aliases\":[\"a\"]},{\"name\":\"n2\"}]");
+    struct engine_spec s = { .name = "web", .image = "web", .user = "1:1", .stop_signal = "SIGINT", .devices = devices,
+                             .dns = dns, .extra_hosts = none, .ulimits = ulimits, .networks = networks, .gpus = 2,
+                             .pid_mode = "host", .shm_size = 5, .init = true };
+    struct buf out, join;
+    struct error e = ERROR_INIT;
+    buf_init(&out, 0);
+    buf_init(&join, 0);
+    assert_int_equal(docker_spec_check(&s, &e), 0);
+    docker_spec_write(&s, &out);
+    docker_spec_write_join("web", json_array_get(networks, 0), &join);
+    _cleanup_json_ json_t *got = read_json(buf_str(&out));
+    _cleanup_json_ json_t *want = read_json(
+        "{\"Image\":\"web\",\"Env\":[],\"User\":\"1:1\",\"StopSignal\":\"SIGINT\",\"ExposedPorts\":{},\"HostConfig\":{"
+        "\"PortBindings\":{},\"Mounts\":[],\"RestartPolicy\":{\"Name\":\"no\"},\"NetworkMode\":\"n1\",\"PidMode\":\"host\","
+        "\"Dns\":[\"1.1.1.1\"],\"Devices\":[{\"PathOnHost\":\"/dev/a\",\"PathInContainer\":\"/dev/a\",\"CgroupPermissions\":"
+        "\"rwm\"}],\"Ulimits\":[{\"Name\":\"nofile\",\"Soft\":5,\"Hard\":5}],\"DeviceRequests\":[{\"Count\":2,"
+        "\"Capabilities\":[[\"gpu\"]]}],\"ShmSize\":5,\"Init\":true},"
+        "\"NetworkingConfig\":{\"EndpointsConfig\":{\"n1\":{\"Aliases\":[\"a\"]}}}}");
+    if (!json_equal(got, want))
+        fail_msg("%s", buf_str(&out));
+    assert_string_equal(buf_str(&join), "{\"Container\":\"web\",\"EndpointConfig\":{\"Aliases\":[\"a\"]}}");
+    buf_done(&out);
+    buf_done(&join);
+}
+
+static void a_login_is_padded_base64url_that_every_engine_reads(void **state)
+{
+    _cleanup_secret_ struct secret *password = secret_new("p\"\xc3\xbf>?", 6);
+    struct engine_credentials c = { .username = "u", .registry = "r.example", .password = password };
+    struct error e = ERROR_INIT;
+    uint8_t text[256];
+    size_t n = 0;
+    char *coded = NULL;
+    assert_int_equal(docker_login_encode(&c, &coded, &e), 0);
+    assert_int_equal(strlen(coded) % 4, 0);
+    assert_int_equal(base64url_decode(coded, strcspn(coded, "="), text, sizeof text, &n), 0);
+    text[n] = '\0';
+    assert_string_equal((char *)text, "{\"username\":\"u\",\"password\":\"p\\\"\xc3\xbf>?\",\"serveraddress\":\"r.example\"}");
+    docker_login_free(coded);
+    c.username = "";
+    assert_int_equal(docker_login_encode(&c, &coded, &e), -(int)ERR_VALIDATION);
+}
+
+static void a_file_becomes_a_tar_with_long_names_cut_at_a_slash(void **state)
+{
+    char name[300], *end = name;
+    struct buf tar;
+    buf_init(&tar, 0);
+    for (int i = 0; i < 25; i++)
+        end += sprintf(end, "folder%d/", 10 + i % 10);
+    strcpy(end, "ff");
+    assert_int_equal(docker_tar_write(name, 0640, 5, "hello", 5, &tar), 0);
+    assert_int_equal(tar.len, 4 * 512);
+    assert_true(strlen(tar.data) <= 100 && str_ends(name, tar.data));
+    assert_memory_equal(tar.data + 100, "0000640", 8);
+    assert_memory_equal(tar.data + 124, "00000000005", 12);
+    assert_int_equal(strlen(tar.data) + 1 + strnlen(tar.data + 345, 155), strlen(name));
+    assert_memory_equal(tar.data + 512, "hello\0", 6);
+    memset(name, 'a', 101);
+    name[101] = '\0';
+    assert_int_equal(docker_tar_write(name, 0640, 5, "hello", 5, &tar), -EINVAL);
+    assert_int_equal(docker_tar_write("", 0640, 5, "hello", 5, &tar), -EINVAL);
+    buf_done(&tar);
+}
+
 static void specs_that_cannot_be_are_refused_without_a_value(void **state)
 {
     _cleanup_json_ json_t *number = read_json("{\"TOKEN\":5}"), *equals = read_json("{\"TO=KEN\":\"sesame\"}");
     struct engine_port no_number = { 0 }, sctp = { .container = 1, .protocol = "sct" },
                        address = { .container = 1, .host_ip = "home" };
+    _cleanup_json_ json_t *text = read_json("\"x\""), *numbers = read_json("[1]"), *nameless = read_json("[{\"name\":\"a/b\"}]");
     char bind[] = "bind", relative[] = "srv", target[] = "/t", kind[] = "npipe";
     struct engine_mount loose = { .kind = bind, .source = relative, .target = target };
     struct engine_mount no_target = { .kind = bind, .source = target, .target = relative };
@@ -199,6 +273,17 @@ static void specs_that_cannot_be_are_refused_without_a_value(void **state)
         { .name = "xx", .image = "a", .mounts = &loose, .mount_count = 1 },
         { .name = "xx", .image = "a", .mounts = &no_target, .mount_count = 1 },
         { .name = "xx", .image = "a", .mounts = &other, .mount_count = 1 },
+        { .name = "xx", .image = "a", .user = "" },
+        { .name = "xx", .image = "a", .hostname = "a\nb" },
+        { .name = "xx", .image = "a", .dns = text },
+        { .name = "xx", .image = "a", .capabilities_added = numbers },
+        { .name = "xx", .image = "a", .devices = numbers },
+        { .name = "xx", .image = "a", .sysctls = number },
+        { .name = "xx", .image = "a", .networks = nameless },
+        { .name = "xx", .image = "a", .network = "../x" },
+        { .name = "xx", .image = "a", .network = "net", .network_mode = "host" },
+        { .name = "xx", .image = "a", .shm_size = -1 },
+        { .name = "xx", .image = "a", .gpus = -2 },
     };
     for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
         struct error e = ERROR_INIT;
@@ -217,6 +302,9 @@ int main(void)
         cmocka_unit_test(a_taken_port_is_a_conflict_that_names_it),
         cmocka_unit_test(long_words_are_bounded_and_values_of_the_environment_masked),
         cmocka_unit_test(a_spec_becomes_the_engines_request),
+        cmocka_unit_test(what_an_owner_asks_for_beyond_the_standards_is_in_the_request),
+        cmocka_unit_test(a_login_is_padded_base64url_that_every_engine_reads),
+        cmocka_unit_test(a_file_becomes_a_tar_with_long_names_cut_at_a_slash),
         cmocka_unit_test(specs_that_cannot_be_are_refused_without_a_value),
     };
     return cmocka_run_group_tests_name("docker-spec", tests, NULL, NULL);

@@ -1,0 +1,43 @@
+/* What the driver's files share: an engine's client, paths, plain calls; and the operations that stand in files of
+ * their own. Internal to this folder. Ownership and threads: as runtime/engine.h. */
+#ifndef HB_DOCKER_OPS_H
+#define HB_DOCKER_OPS_H
+
+#include "integrations/docker/docker_client.h"
+#include "runtime/engine.h"
+
+#define DOCKER_QUERY_MS 15000
+#define DOCKER_LIST_MS 30000
+#define DOCKER_CHANGE_MS 120000 /* create, start, remove: the engine may copy a volume's first content */
+
+struct docker_client *docker_ops_client(struct container_engine *g);
+/* "/containers/<id><rest>"; the id is checked, so it needs no encoding. NULL with an error set. */
+char *docker_ops_path(const char *id, const char *rest, struct error *e);
+/* Text as part of a query; caller frees, NULL: no memory. */
+char *docker_ops_encode(const char *text);
+/* A call that changes something and whose answer does not matter. 2xx and 304 are 0, others errors; `ret_status`
+ * (may be NULL) is set also then. */
+int docker_ops_change(struct container_engine *g, const struct docker_call *call, const char *what, long *ret_status,
+                      struct error *e);
+
+/* docker_objects.c: images, volumes, networks. As engine.h says. */
+int docker_image_tag(struct container_engine *g, const char *id, const char *repository, const char *tag,
+                     struct error *e);
+int docker_image_remove(struct container_engine *g, const char *reference, struct error *e);
+int docker_volume_ensure(struct container_engine *g, const char *name, const json_t *labels, struct error *e);
+int docker_volume_remove(struct container_engine *g, const char *name, struct error *e);
+int docker_volumes(struct container_engine *g, struct engine_volume **ret, size_t *ret_n, struct error *e);
+int docker_network_ensure(struct container_engine *g, const char *name, bool internal, const json_t *labels,
+                          struct error *e);
+int docker_network_remove(struct container_engine *g, const char *name, struct error *e);
+int docker_networks(struct container_engine *g, struct engine_network **ret, size_t *ret_n, struct error *e);
+/* Joins a container to all networks of a spec but the first. */
+int docker_networks_join(struct container_engine *g, const char *id, const struct engine_spec *spec, struct error *e);
+
+/* docker_files.c */
+int docker_put_file(struct container_engine *g, const char *id, const char *path, unsigned mode, const void *bytes,
+                    size_t len, struct error *e);
+int docker_get_archive(struct container_engine *g, const char *id, const char *path, engine_archive_fn fn, void *ctx,
+                       struct error *e);
+
+#endif
