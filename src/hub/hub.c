@@ -69,7 +69,10 @@ static int open_rooms(struct hub *h, struct error *e)
                                                     .events = h->events,
                                                     .engine = h->engine,
                                                     .version = HUB_VERSION,
-                                                    .data_directory = h->data },
+                                                    .data_directory = h->data,
+                                                    .connect = hub_connect_node,
+                                                    .connect_ctx = h,
+                                                    .lost_after_ms = settings_ms(h->settings, "nodes.lost_after") },
                          &h->runtime, e);
     if (r == 0)
         r = metrics_open(&metrics, &h->metrics, e);
@@ -79,8 +82,6 @@ static int open_rooms(struct hub *h, struct error *e)
         r = secrets_open(h->store, h->vault, &h->secrets, e);
     if (r == 0)
         secrets_set_events(h->secrets, h->events), jobs_set_events(h->jobs, h->events);
-    if (r == 0)
-        r = hub_open_gateway(h, e);
     if (r == 0)
         r = deployments_open(&(struct deployments_options){ h->store, h->events, h->runtime, h->jobs, h->vault },
                              &h->deployments, e);
@@ -246,8 +247,6 @@ static int start_all(struct hub *h, struct error *e)
 {
     int r = runtime_start(h->runtime, e);
     if (r == 0)
-        r = gateway_start(h->gateway, e);
-    if (r == 0)
         r = jobs_start(h->jobs, e);
     if (r == 0)
         r = ci_start(h->ci, e);
@@ -278,12 +277,10 @@ static void close_all(struct hub *h)
     if (h->server)
         http_server_stop(h->server, DRAIN_MS);
     jobs_close(h->jobs);
-    gateway_stop(h->gateway);
     sampler_stop(h->sampler);
     runtime_close(h->runtime);
     ci_close(h->ci);
     deployments_close(h->deployments);
-    hub_close_gateway(h);
     secrets_close(h->secrets);
     metrics_close(h->metrics);
     api_free(h->api);

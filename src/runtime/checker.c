@@ -7,7 +7,7 @@
 #include <time.h>
 
 /* One thread checks the health of all running services on one curl multi handle, keeps the reckoning of
- * uptime, and compares everything with the engine now and then. At most CHECKS_AT_ONCE run; what is due
+ * uptime. At most CHECKS_AT_ONCE run; what is due
  * beyond that waits for the next turn. */
 #define CHECKS_AT_ONCE 256
 #define TURN_MS 250
@@ -38,7 +38,7 @@ struct checker {
     struct map *schedules; /* service id -> struct schedule, owned */
     struct check *running[CHECKS_AT_ONCE];
     unsigned under_way; /* the first of `running` */
-    int64_t observed_ms, reconciled_ms;
+    int64_t observed_ms;
 };
 
 /* ---- what is due ---- */
@@ -94,7 +94,9 @@ static bool collect_due(const struct row *row, void *ctx)
 static bool engine_has_check(struct runtime *r, const json_t *d)
 {
     struct engine_container c = { 0 };
-    if (!r->engine || r->engine->ops->inspect(r->engine, json_str(d, "container.id"), &c, NULL) < 0)
+    struct container_engine *engine = NULL;
+    if (runtime_engine(r, json_str(d, "nodeId"), &engine, NULL) < 0 ||
+        engine->ops->inspect(engine, json_str(d, "container.id"), &c, NULL) < 0)
         return false;
     bool has = c.health != HEALTH_NONE;
     engine_container_done(&c);
@@ -249,19 +251,11 @@ static void look_after(struct checker *k, int64_t now)
         k->observed_ms = now;
         services_observe(k->runtime);
     }
-    if (k->runtime->engine && now - k->reconciled_ms >= k->runtime->reconcile_ms) {
-        struct error e = ERROR_INIT;
-        k->reconciled_ms = now;
-        if (watch_reconcile(k->runtime, &e) < 0)
-            log_debug("Not compared with the engine: %s", e.message);
-        error_done(&e);
-    }
 }
 
 static void *check_for_ever(void *arg)
 {
     struct checker *k = arg;
-    k->reconciled_ms = clock_mono_ms();
     while (!k->stop) {
         int running = 0, ready = 0;
         int64_t now = clock_mono_ms();

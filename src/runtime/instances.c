@@ -188,12 +188,12 @@ int runtime_instance_make(struct runtime *r, const char *service, unsigned ordin
     return res;
 }
 
-bool runtime_instance_address(const json_t *d, char *ret, size_t size)
+bool service_is_busy(struct runtime *r, const struct entity *instance, char *ret_reason, size_t size)
 {
-    const char *url = json_str(d, "networking.url"), *host = url ? strstr(url, "://") : NULL;
-    if (!host || strlen(host + 3) >= size)
+    _cleanup_json_ json_t *d = entity_document(instance);
+    if (!r->busy || !d)
         return false;
-    str_copy(ret, size, host + 3);
-    ret[strcspn(ret, "/")] = '\0';
-    return ret[0] != '\0';
+    _cleanup_entity_ struct entity *first = table_find_on(r->services, instance->name, NULL);
+    bool same = first && str_eq(json_str(d, "serviceId"), instance->name);
+    return r->busy(r->busy_ctx, same ? first->id : instance->id, ret_reason, size);
 }

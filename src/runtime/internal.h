@@ -13,6 +13,8 @@ struct uptime { /* of one service, from our own observations */
     int64_t observed_ms, answered_ms, at_ms;
 };
 
+struct node_engine; /* node_engine.h */
+struct steward; /* steward.c: nodes that are lost, and what lived there */
 struct checker; /* checker.c: health checks of running services */
 
 struct runtime {
@@ -20,7 +22,9 @@ struct runtime {
     struct events *events;
     struct container_engine *engine;
     char *version, *data_directory;
-    int64_t reconcile_ms;
+    int64_t reconcile_ms, lost_after_ms, pulse_ms;
+    runtime_connect_fn connect;
+    void *connect_ctx;
     struct table *nodes, *services;
     struct list_cache *node_lists, *service_lists;
     char hub_id[ID_LEN + 1];
@@ -29,15 +33,14 @@ struct runtime {
     struct map *uptime;         /* service id -> struct uptime, owned; under write_lock */
     runtime_busy_fn busy;
     void *busy_ctx;
+    runtime_relocate_fn relocate;
+    void *relocate_ctx;
 
-    pthread_mutex_t engine_lock;
-    struct runtime_engine_state engine_state;
-
-    pthread_t watcher;
-    bool watching;
-    _Atomic bool stop;
-    pthread_mutex_t wake_lock;
-    pthread_cond_t wake;
+    pthread_mutex_t engine_lock;   /* of the list; an engine stays until the close, also when its node is gone */
+    struct node_engine **engines;
+    size_t engine_count;
+    bool started;
+    struct steward *steward;
     struct checker *checker;
 };
 
@@ -48,7 +51,22 @@ int nodes_load(struct runtime *r, struct error *e);
 int nodes_ensure_hub(struct runtime *r, struct error *e);
 int node_save(struct runtime *r, json_t *document, int64_t version, bool to_store, const char *event,
               struct entity **ret, struct error *e);
-int nodes_set_engine(struct runtime *r, const struct engine_info *info, struct error *e); /* NULL: not answering */
+void node_mark_seen(json_t *document, int64_t now);
+void node_put_time(json_t *document, const char *path, int64_t ms);
+/* What the hub keeps beside the contract's fields, to reckon uptime: never shown. */
+#define NODE_OBSERVED "monitoring._observedMs"
+#define NODE_ANSWERED "monitoring._answeredMs"
+#define NODE_BOOT "metadata._bootMs"
+/* node_state.c: what an engine's answers say of its node; NULL: it does not answer */
+int node_set_engine(struct runtime *r, const char *node_id, const struct engine_info *info, struct error *e);
+int node_set_lost(struct runtime *r, const char *node_id, int64_t silent_ms, struct error *e);
+/* A node was (not) seen for so long; `write`: into the database, too. */
+int node_beat(struct runtime *r, const char *node_id, int64_t observed_ms, int64_t answered_ms, bool write, struct error *e);
+/* steward.c */
+int steward_start(struct runtime *r, struct steward **ret, struct error *e);
+void steward_stop(struct steward *s);
+/* address.c: where the hub reaches what a node publishes; false: the node has no such address */
+bool node_address(const json_t *node, char *ret, size_t size);
 /* services.c; callers hold write_lock where the name ends in _locked */
 int services_load(struct runtime *r, struct error *e);
 int service_remember_locked(struct runtime *r, const json_t *document, int64_t version, struct error *e);
@@ -63,11 +81,8 @@ json_t *service_document_new(const char *node_id, const char *service_id, const 
 /* instances.c */
 /* Puts `ordinal` and `instances` into a document about to be written; whether there are others. */
 bool instance_put_tally(struct runtime *r, json_t *document);
+bool service_is_busy(struct runtime *r, const struct entity *instance, char *ret_reason, size_t size);
 void instances_refresh_locked(struct runtime *r, const char *name, const char *service_id, const char *but_id);
-/* watch.c */
-int watch_start(struct runtime *r, struct error *e);
-void watch_stop(struct runtime *r);
-int watch_reconcile(struct runtime *r, struct error *e);
 /* probe.c: what a document's health check is, as one request */
 enum probe_kind { PROBE_NONE, PROBE_HTTP, PROBE_TCP, PROBE_ENGINE };
 struct probe {

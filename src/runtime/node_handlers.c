@@ -1,5 +1,8 @@
+#define LOG_ROOM "runtime"
+#include "runtime/node_engine.h"
 #include "runtime/page.h"
 
+#include "base/log.h"
 #include "http/server.h"
 
 #include <stdio.h>
@@ -126,6 +129,67 @@ static void put_members(json_t *d, const char *object, const json_t *given)
         (void)json_object_set(json_at(d, object), key, value);
 }
 
+/* ---- its container engine ---- */
+
+static const struct {
+    const char *kind, *hint;
+} hints[] = {
+    { "local", "Is the engine running, and does it listen there?" },
+    { "ssh", "From the hub's machine `ssh USER@HOST docker version` must work with this key: it belongs into the user's "
+             "authorized_keys, and the user into the group docker." },
+    { "tls", "The engine must ask for client certificates (--tlsverify), its own certificate must name this host, and "
+             "`authority` must have signed it." },
+    { "portainer", "Make an access token in Portainer (My account), and take the endpoint's number from its address." },
+};
+
+/* Who says how a node is reached sends secrets there and has its containers: an admin. */
+static int check_engine(struct runtime *r, const struct request *rq, const char *node_id, struct error *e)
+{
+    const json_t *engine = json_at(request_body(rq), "engine");
+    const char *kind = json_str(engine, "kind");
+    if (!engine)
+        return 0;
+    if (request_actor(rq)->role < ROLE_ADMIN) {
+        (void)error_set(e, ERR_FORBIDDEN, "Only an admin may say how a node's container engine is reached.");
+        error_detail(e, "/engine", "needs the role admin");
+        return -ERR_FORBIDDEN;
+    }
+    if (str_eq(node_id, r->hub_id))
+        return error_set(e, ERR_CONFLICT, "The engine of the hub's own machine is the setting docker.host.");
+    if (!str_eq(kind, "none") && !json_str(engine, "url")) {
+        (void)error_set(e, ERR_VALIDATION, "Where the container engine is reached is missing.");
+        error_detail(e, "/engine/url", "is needed with this kind");
+        return -ERR_VALIDATION;
+    }
+    return 0;
+}
+
+/* Asks the engine once, before the node is kept. */
+static int try_engine(struct runtime *r, const json_t *d, struct error *e)
+{
+    struct container_engine *g = NULL;
+    struct engine_info info;
+    struct error own = ERROR_INIT;
+    const char *kind = json_str(d, "engine.kind"), *hint = "";
+    if (!kind || str_eq(kind, "none"))
+        return 0;
+    int res = r->connect ? r->connect(r->connect_ctx, d, &g, &own)
+                         : error_set(&own, ERR_UNAVAILABLE, "Engines of other nodes cannot be reached here.");
+    if (res == 0) {
+        res = g->ops->info(g, &info, &own);
+        g->ops->free(g);
+    }
+    for (size_t i = 0; i < ARRAY_LEN(hints); i++)
+        if (str_eq(hints[i].kind, kind))
+            hint = hints[i].hint;
+    if (res < 0) {
+        (void)error_set(e, own.code, "The node's container engine cannot be used: %.200s %.250s", own.message, hint);
+        error_detail(e, "/engine", "does not answer");
+    }
+    error_done(&own);
+    return res;
+}
+
 int node_create(void *room, struct request *rq, struct reply *rp, struct error *e)
 {
     struct runtime *r = room;
@@ -141,11 +205,20 @@ int node_create(void *room, struct request *rq, struct reply *rp, struct error *
     put_members(d, "resources", json_at(body, "resources"));
     put_members(d, "networking", json_at(body, "networking"));
     put_members(d, "labels", json_at(body, "labels"));
+    if (json_at(body, "engine"))
+        (void)json_object_set(d, "engine", json_at(body, "engine"));
+    int res = check_engine(r, rq, "", e);
+    if (res == 0 && request_flag(rq, "check", false))
+        res = try_engine(r, d, e);
+    if (res < 0)
+        return res;
     (void)pthread_mutex_lock(&r->write_lock);
-    int res = name_taken(r, json_str(body, "name"), "", e);
+    res = name_taken(r, json_str(body, "name"), "", e);
     if (res == 0)
         res = node_save(r, d, 1, true, "node.created", &x, e);
     (void)pthread_mutex_unlock(&r->write_lock);
+    if (res == 0 && (res = node_engine_configure(r, d, e)) < 0)
+        log_warn("The container engine of %s is not followed: %s", x->name, e->message);
     if (res < 0)
         return res;
     audit_change(rq, "node", NULL, x);
@@ -164,6 +237,8 @@ static void change(json_t *d, const json_t *body)
             (void)json_object_set(d, plain[i], json_object_get(body, plain[i]));
     put_members(d, "resources", json_at(body, "resources"));
     put_members(d, "networking", json_at(body, "networking"));
+    if (json_at(body, "engine"))
+        (void)json_object_set(d, "engine", json_at(body, "engine"));
     if (json_at(body, "labels"))
         (void)json_merge_patch(json_at(d, "labels"), json_at(body, "labels"));
     (void)json_put(d, "metadata.updatedAt", json_string(time_format(clock_now_ms(), at)));
@@ -194,11 +269,15 @@ int node_update(void *room, struct request *rq, struct reply *rp, struct error *
     if (res == 0)
         res = d ? check_change(r, d, request_body(rq), e)
                 : error_set(e, ERR_INTERNAL, "The node is not in the database.");
+    if (res == 0)
+        res = check_engine(r, rq, old->id, e);
     if (res == 0) {
         change(d, request_body(rq));
         res = node_save(r, d, old->version + 1, true, "node.updated", &x, e);
     }
     (void)pthread_mutex_unlock(&r->write_lock);
+    if (res == 0 && json_at(request_body(rq), "engine"))
+        res = node_engine_configure(r, d, e);
     if (res < 0)
         return res;
     audit_change(rq, "node", old, x);
@@ -256,7 +335,7 @@ int node_delete(void *room, struct request *rq, struct reply *rp, struct error *
         res = store_commit(c, e);
     store_release(TAKE(c));
     if (res == 0 && table_remove(r->nodes, x->id))
-        events_publish(r->events, "node.deleted", "node", x->id, "null", 4);
+        events_publish(r->events, "node.deleted", "node", x->id, "null", 4), node_engine_remove(r, x->id);
     (void)pthread_mutex_unlock(&r->write_lock);
     if (res < 0)
         return res;

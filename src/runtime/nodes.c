@@ -18,11 +18,6 @@ uint8_t word_index(const char *const *words, const char *word)
     return 255;
 }
 
-/* What the hub keeps beside the contract's fields, to reckon uptime: never shown. */
-#define OBSERVED "monitoring._observedMs"
-#define ANSWERED "monitoring._answeredMs"
-#define BOOT "metadata._bootMs"
-
 static json_t *visible(const json_t *document)
 {
     json_t *copy = json_deep_copy(document);
@@ -42,15 +37,15 @@ static int write_row(struct runtime *r, const json_t *d, int64_t version, struct
         res = store_exec(
             c, e,
             "INSERT INTO infrastructure_nodes (id, name, type, provider, region, resources, networking, status, "
-            "monitoring, metadata, labels, version, created_at, updated_at) "
-            "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) "
+            "monitoring, metadata, labels, engine, version, created_at, updated_at) "
+            "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) "
             "ON CONFLICT (id) DO UPDATE SET name = excluded.name, type = excluded.type, provider = excluded.provider, "
             "region = excluded.region, resources = excluded.resources, networking = excluded.networking, "
             "status = excluded.status, monitoring = excluded.monitoring, metadata = excluded.metadata, "
-            "labels = excluded.labels, version = excluded.version, updated_at = excluded.updated_at",
-            "tttttjjtjjjiii", json_str(d, "id"), json_str(d, "name"), json_str(d, "type"), json_str(d, "provider"),
+            "labels = excluded.labels, engine = excluded.engine, version = excluded.version, updated_at = excluded.updated_at",
+            "tttttjjtjjjjiii", json_str(d, "id"), json_str(d, "name"), json_str(d, "type"), json_str(d, "provider"),
             json_str(d, "region"), json_at(d, "resources"), json_at(d, "networking"), json_str(d, "status"),
-            json_at(d, "monitoring"), json_at(d, "metadata"), json_at(d, "labels"), version, created, now);
+            json_at(d, "monitoring"), json_at(d, "metadata"), json_at(d, "labels"), json_at(d, "engine"), version, created, now);
     return res == 0 ? store_commit(c, e) : res;
 }
 
@@ -107,6 +102,7 @@ static json_t *row_document(struct store_rows *rows)
     (void)json_put(d, "status", json_string(rows_text(rows, 8)));
     (void)json_put(d, "monitoring", rows_json(rows, 9));
     (void)json_put(d, "metadata", rows_json(rows, 10));
+    (void)json_put(d, "engine", rows_null(rows, 12) ? json_pack("{s:s}", "kind", "none") : rows_json(rows, 12));
     return d;
 }
 
@@ -118,7 +114,7 @@ int nodes_load(struct runtime *r, struct error *e)
     if (res == 0)
         res = store_query(c, e, &rows,
                           "SELECT id, name, type, provider, region, labels, resources, networking, status, monitoring, "
-                          "metadata, version FROM infrastructure_nodes",
+                          "metadata, version, engine FROM infrastructure_nodes",
                           "");
     table_load_begin(r->nodes);
     while (res == 0 && (res = rows_next(rows, e)) == 1) {
@@ -139,7 +135,7 @@ json_t *node_stored_document(struct runtime *r, const char *id, int64_t *ret_ver
     if (store_acquire(r->store, STORE_READ, &c, NULL) < 0 ||
         store_query(c, NULL, &rows,
                     "SELECT id, name, type, provider, region, labels, resources, networking, status, monitoring, "
-                    "metadata, version FROM infrastructure_nodes WHERE id = $1",
+                    "metadata, version, engine FROM infrastructure_nodes WHERE id = $1",
                     "t", id) < 0 ||
         rows_next(rows, NULL) != 1)
         return NULL;
@@ -158,15 +154,15 @@ json_t *node_document_new(const char *name, const char *type, const char *provid
     (void)time_format(clock_now_ms(), at);
     return json_pack(
         "{s:s, s:s, s:s, s:s, s:n, s:{}, s:{s:n, s:n, s:n, s:n}, s:{s:n, s:n, s:[]}, s:s, s:{s:n, s:n, s:n},"
-        " s:{s:s, s:s, s:n, s:n, s:n, s:n, s:n, s:n, s:n, s:n}}",
+        " s:{s:s, s:s, s:n, s:n, s:n, s:n, s:n, s:n, s:n, s:n}, s:{s:s}}",
         "id", id_new(id), "name", name, "type", type, "provider", provider, "region", "labels", "resources", "cpu",
         "memory", "storage", "bandwidth", "networking", "tailscaleIP", "hostname", "addresses", "status", "offline",
         "monitoring", "datadogHost", "lastHealthCheck", "uptime", "metadata", "createdAt", at, "updatedAt", at,
         "lastSeen", "osVersion", "dockerVersion", "kernelVersion", "architecture", "engineName", "engineVersion",
-        "version");
+        "version", "engine", "kind", "none");
 }
 
-static void put_time(json_t *d, const char *path, int64_t ms)
+void node_put_time(json_t *d, const char *path, int64_t ms)
 {
     char text[TIME_TEXT_LEN + 1];
     (void)json_put(d, path, json_string(time_format(ms, text)));
@@ -176,16 +172,16 @@ static void put_time(json_t *d, const char *path, int64_t ms)
  * was down from about then until the boot. */
 static void observe_boot(json_t *d, int64_t boot_ms, int64_t now)
 {
-    int64_t last = 0, old_boot = json_int(d, BOOT, 0);
+    int64_t last = 0, old_boot = json_int(d, NODE_BOOT, 0);
     if (json_str(d, "metadata.lastSeen") && time_parse(json_str(d, "metadata.lastSeen"), &last) == 0) {
-        int64_t observed = json_int(d, OBSERVED, 0), answered = json_int(d, ANSWERED, 0);
+        int64_t observed = json_int(d, NODE_OBSERVED, 0), answered = json_int(d, NODE_ANSWERED, 0);
         bool rebooted = old_boot && llabs(boot_ms - old_boot) > 60000 && boot_ms > last;
         observed += rebooted ? boot_ms - last : now - last;
         answered += rebooted ? 0 : now - last;
-        (void)json_put(d, OBSERVED, json_integer(observed));
-        (void)json_put(d, ANSWERED, json_integer(answered));
+        (void)json_put(d, NODE_OBSERVED, json_integer(observed));
+        (void)json_put(d, NODE_ANSWERED, json_integer(answered));
     }
-    (void)json_put(d, BOOT, json_integer(boot_ms));
+    (void)json_put(d, NODE_BOOT, json_integer(boot_ms));
 }
 
 static void fill_host(struct runtime *r, json_t *d, const struct host_facts *f)
@@ -202,13 +198,14 @@ static void fill_host(struct runtime *r, json_t *d, const struct host_facts *f)
     (void)json_put(d, "metadata.kernelVersion", json_string(f->kernel));
     (void)json_put(d, "metadata.architecture", json_string(f->architecture));
     (void)json_put(d, "metadata.version", json_string(r->version));
+    (void)json_put(d, "engine", json_pack("{s:s}", "kind", r->engine ? "local" : "none"));
 }
 
-static void mark_seen(json_t *d, int64_t now)
+void node_mark_seen(json_t *d, int64_t now)
 {
-    int64_t observed = json_int(d, OBSERVED, 0), answered = json_int(d, ANSWERED, 0);
-    put_time(d, "metadata.lastSeen", now);
-    put_time(d, "monitoring.lastHealthCheck", now);
+    int64_t observed = json_int(d, NODE_OBSERVED, 0), answered = json_int(d, NODE_ANSWERED, 0);
+    node_put_time(d, "metadata.lastSeen", now);
+    node_put_time(d, "monitoring.lastHealthCheck", now);
     double uptime = observed > 0 ? 100.0 * (double)answered / (double)observed : 100.0;
     (void)json_put(d, "monitoring.uptime", json_real((double)(int64_t)(uptime * 100) / 100));
 }
@@ -229,10 +226,10 @@ int nodes_ensure_hub(struct runtime *r, struct error *e)
     str_copy(r->hub_id, sizeof r->hub_id, json_str(d, "id"));
     fill_host(r, d, &f);
     observe_boot(d, f.boot_ms, now);
-    mark_seen(d, now);
+    node_mark_seen(d, now);
     if (!str_eq(json_str(d, "status"), "maintenance"))
         (void)json_put(d, "status", json_string("active"));
-    put_time(d, "metadata.updatedAt", now);
+    node_put_time(d, "metadata.updatedAt", now);
     r->hub_written_ms = now;
     return node_save(r, d, version + 1, true, created ? "node.created" : "node.updated", NULL, e);
 }
@@ -247,13 +244,13 @@ void runtime_hub_seen(struct runtime *r, int64_t at_ms)
     if (d && x) {
         if (write && json_str(d, "metadata.lastSeen") && time_parse(json_str(d, "metadata.lastSeen"), &last) == 0 &&
             at_ms > last) {
-            (void)json_put(d, OBSERVED, json_integer(json_int(d, OBSERVED, 0) + at_ms - last));
-            (void)json_put(d, ANSWERED, json_integer(json_int(d, ANSWERED, 0) + at_ms - last));
+            (void)json_put(d, NODE_OBSERVED, json_integer(json_int(d, NODE_OBSERVED, 0) + at_ms - last));
+            (void)json_put(d, NODE_ANSWERED, json_integer(json_int(d, NODE_ANSWERED, 0) + at_ms - last));
         }
         if (write)
-            mark_seen(d, at_ms), r->hub_written_ms = at_ms;
+            node_mark_seen(d, at_ms), r->hub_written_ms = at_ms;
         else
-            put_time(d, "metadata.lastSeen", at_ms), put_time(d, "monitoring.lastHealthCheck", at_ms);
+            node_put_time(d, "metadata.lastSeen", at_ms), node_put_time(d, "monitoring.lastHealthCheck", at_ms);
         struct error e = ERROR_INIT;
         /* The tag stays: a heartbeat is no change that an owner's If-Match should stumble over. */
         if (node_save(r, d, x->version, write, "node.updated", NULL, &e) < 0)
@@ -261,24 +258,6 @@ void runtime_hub_seen(struct runtime *r, int64_t at_ms)
         error_done(&e);
     }
     (void)pthread_mutex_unlock(&r->write_lock);
-}
-
-int nodes_set_engine(struct runtime *r, const struct engine_info *info, struct error *e)
-{
-    int64_t version = 0;
-    (void)pthread_mutex_lock(&r->write_lock);
-    _cleanup_json_ json_t *d = node_stored_document(r, r->hub_id, &version);
-    /* The seed's own field for the one engine it knew. */
-    bool seeds_own = info && str_eq(info->kind, "docker");
-    int res = d ? 0 : error_set(e, ERR_INTERNAL, "The hub's node is not in the database.");
-    if (res == 0) {
-        (void)json_put(d, "metadata.dockerVersion", seeds_own ? json_string(info->version) : json_null());
-        (void)json_put(d, "metadata.engineName", info ? json_string(info->kind) : json_null());
-        (void)json_put(d, "metadata.engineVersion", info ? json_string(info->version) : json_null());
-        res = node_save(r, d, version + 1, true, "node.updated", NULL, e);
-    }
-    (void)pthread_mutex_unlock(&r->write_lock);
-    return res;
 }
 
 const char *runtime_hub_node(const struct runtime *r)

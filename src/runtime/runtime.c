@@ -1,8 +1,40 @@
+#include "runtime/node_engine.h"
 #include "runtime/page.h"
 
 #include <stdio.h>
 
 #define RECONCILE_MS 60000
+#define LOST_AFTER_MS 60000
+#define PULSE_MAX_MS 10000
+
+struct with_engine {
+    struct entity *list[NODE_ENGINES_MAX];
+    size_t n;
+};
+
+static bool collect_with_engine(const struct row *row, void *ctx)
+{
+    struct with_engine *w = ctx;
+    _cleanup_json_ json_t *d = entity_document(row->entity);
+    const char *kind = json_str(d, "engine.kind");
+    if (kind && !str_eq(kind, "none"))
+        w->list[w->n++] = entity_ref(row->entity);
+    return w->n < NODE_ENGINES_MAX;
+}
+
+static int engines_load(struct runtime *r, struct error *e)
+{
+    struct with_engine w = { .n = 0 };
+    int res = 0;
+    table_walk(r->nodes, collect_with_engine, &w);
+    for (size_t i = 0; i < w.n; i++) {
+        _cleanup_json_ json_t *d = entity_document(w.list[i]);
+        if (res == 0)
+            res = node_engine_configure(r, d, e);
+        entity_unref(w.list[i]);
+    }
+    return res;
+}
 
 static int load(struct runtime *r, const struct runtime_options *o, struct error *e)
 {
@@ -19,7 +51,9 @@ static int load(struct runtime *r, const struct runtime_options *o, struct error
     int res = nodes_load(r, e);
     if (res == 0)
         res = nodes_ensure_hub(r, e);
-    return res == 0 ? services_load(r, e) : res;
+    if (res == 0)
+        res = services_load(r, e);
+    return res == 0 ? engines_load(r, e) : res;
 }
 
 int runtime_open(const struct runtime_options *o, struct runtime **ret, struct error *e)
@@ -30,12 +64,13 @@ int runtime_open(const struct runtime_options *o, struct runtime **ret, struct e
     r->store = o->store;
     r->events = o->events;
     r->engine = o->engine;
+    r->connect = o->connect;
+    r->connect_ctx = o->connect_ctx;
     r->reconcile_ms = o->reconcile_ms ? o->reconcile_ms : RECONCILE_MS;
+    r->lost_after_ms = o->lost_after_ms ? o->lost_after_ms : LOST_AFTER_MS;
+    r->pulse_ms = r->lost_after_ms / 6 < PULSE_MAX_MS ? r->lost_after_ms / 6 : PULSE_MAX_MS;
     (void)pthread_mutex_init(&r->write_lock, NULL);
     (void)pthread_mutex_init(&r->engine_lock, NULL);
-    (void)pthread_mutex_init(&r->wake_lock, NULL);
-    (void)pthread_cond_init(&r->wake, NULL);
-    str_copy(r->engine_state.reason, sizeof r->engine_state.reason, "It was not asked yet.");
     int res = load(r, o, e);
     if (res < 0) {
         runtime_close(r);
@@ -47,7 +82,9 @@ int runtime_open(const struct runtime_options *o, struct runtime **ret, struct e
 
 int runtime_start(struct runtime *r, struct error *e)
 {
-    int res = watch_start(r, e);
+    int res = node_engines_start(r, e);
+    if (res == 0)
+        res = steward_start(r, &r->steward, e);
     return res == 0 ? checker_start(r, &r->checker, e) : res;
 }
 
@@ -55,8 +92,10 @@ void runtime_close(struct runtime *r)
 {
     if (!r)
         return;
-    watch_stop(r);
+    steward_stop(r->steward);
     checker_stop(r->checker);
+    node_engines_stop(r);
+    node_engines_free(r);
     table_free(r->nodes);
     table_free(r->services);
     list_cache_free(r->node_lists);
@@ -64,8 +103,6 @@ void runtime_close(struct runtime *r)
     map_free(r->uptime);
     free(r->version);
     free(r->data_directory);
-    (void)pthread_cond_destroy(&r->wake);
-    (void)pthread_mutex_destroy(&r->wake_lock);
     (void)pthread_mutex_destroy(&r->engine_lock);
     (void)pthread_mutex_destroy(&r->write_lock);
     free(r);
@@ -73,25 +110,42 @@ void runtime_close(struct runtime *r)
 
 void runtime_engine_state(struct runtime *r, struct runtime_engine_state *ret)
 {
-    (void)pthread_mutex_lock(&r->engine_lock);
-    *ret = r->engine_state;
-    (void)pthread_mutex_unlock(&r->engine_lock);
+    if (runtime_node_engine_state(r, r->hub_id, ret, NULL) == 0)
+        return;
+    *ret = (struct runtime_engine_state){ .asked = true };
+    str_copy(ret->reason, sizeof ret->reason, "No container engine is configured.");
+}
+
+/* Why a node has no engine, and what to do. */
+static int no_engine(struct runtime *r, const char *node_id, struct error *e)
+{
+    _cleanup_entity_ struct entity *x = NULL;
+    if (str_eq(node_id, r->hub_id))
+        return error_set(e, ERR_UNAVAILABLE, "No container engine is configured.");
+    int res = runtime_node(r, node_id, &x, e);
+    return res < 0 ? res
+                   : error_set(e, ERR_UNAVAILABLE,
+                               "Node %s has no container engine that hbcloud could reach: say in its `engine` where it is.",
+                               x->name);
+}
+
+int runtime_node_engine_state(struct runtime *r, const char *node_id, struct runtime_engine_state *ret, struct error *e)
+{
+    struct node_engine *n = node_engine_of(r, node_id);
+    if (!n)
+        return no_engine(r, node_id, e);
+    (void)pthread_mutex_lock(&n->lock);
+    *ret = n->state;
+    (void)pthread_mutex_unlock(&n->lock);
+    return 0;
 }
 
 int runtime_engine(struct runtime *r, const char *node_id, struct container_engine **ret, struct error *e)
 {
-    if (!str_eq(node_id, r->hub_id)) {
-        _cleanup_entity_ struct entity *x = NULL;
-        int res = runtime_node(r, node_id, &x, e);
-        return res < 0 ? res
-                       : error_set(
-                             e, ERR_UNAVAILABLE,
-                             "The container engine of node %s cannot be reached: only the hub's own node has one yet.",
-                             x->name);
-    }
-    if (!r->engine)
-        return error_set(e, ERR_UNAVAILABLE, "No container engine is configured.");
-    *ret = r->engine;
+    struct node_engine *n = node_engine_of(r, node_id);
+    if (!n)
+        return no_engine(r, node_id, e);
+    *ret = &n->base;
     return 0;
 }
 
@@ -99,6 +153,12 @@ void runtime_set_busy(struct runtime *r, runtime_busy_fn fn, void *ctx)
 {
     r->busy = fn;
     r->busy_ctx = ctx;
+}
+
+void runtime_set_relocate(struct runtime *r, runtime_relocate_fn fn, void *ctx)
+{
+    r->relocate = fn;
+    r->relocate_ctx = ctx;
 }
 
 const struct api_operation runtime_operations[] = {

@@ -12,6 +12,8 @@
 #include "store/store.h"
 
 struct runtime;
+/* Makes the engine that a node's document (`engine`) names; may connect. The runtime frees it. */
+typedef int (*runtime_connect_fn)(void *ctx, const json_t *node, struct container_engine **ret, struct error *e);
 struct runtime_options {
     struct store *store;
     struct events *events;
@@ -19,6 +21,9 @@ struct runtime_options {
     const char *version;             /* hbcloud's */
     const char *data_directory;
     int64_t reconcile_ms;            /* full comparison with the engine; 0: 60 s */
+    runtime_connect_fn connect;      /* engines of other nodes; NULL: none can be reached */
+    void *connect_ctx;
+    int64_t lost_after_ms;           /* a node that is silent for so long is lost; 0: 60 s */
 };
 int runtime_open(const struct runtime_options *o, struct runtime **ret, struct error *e);
 int runtime_start(struct runtime *r, struct error *e); /* begins to follow the engine and to check health */
@@ -54,14 +59,32 @@ const char *runtime_hub_node(const struct runtime *r);
 size_t runtime_node_count(struct runtime *r);
 size_t runtime_service_count(struct runtime *r);
 
-/* Engine of a node: ERR_UNAVAILABLE with how to get one. Borrowed. */
+/* Engine of a node: ERR_UNAVAILABLE with how to get one. Borrowed, good until the runtime closes: what it does when its
+ * node is gone is to refuse. An operation that the node's own engine lacks is ERR_CONFLICT. */
 int runtime_engine(struct runtime *r, const char *node_id, struct container_engine **ret, struct error *e);
 struct runtime_engine_state {
     bool available, asked; /* asked: at least once since the start */
     char reason[512];
     struct engine_info info;
 };
-void runtime_engine_state(struct runtime *r, struct runtime_engine_state *ret);
+void runtime_engine_state(struct runtime *r, struct runtime_engine_state *ret); /* of the hub's own node */
+int runtime_node_engine_state(struct runtime *r, const char *node_id, struct runtime_engine_state *ret, struct error *e);
+
+/* ---- placement: {nodes: [names], labels: {k: v}}, both may be absent ---- */
+/* The nodes of `n` instances: among the active ones that are named and carry the labels, spread, the least loaded
+ * first. Without a placement the hub's own node. ERR_CONFLICT says why there is none; ERR_VALIDATION: a name is none. */
+int runtime_place(struct runtime *r, const json_t *placement, size_t n, char (*ret_node_ids)[37], struct error *e);
+/* The same for a service that has instances: they stay where they are as far as the placement allows. */
+int runtime_place_again(struct runtime *r, const char *service, const json_t *placement, size_t n,
+                        char (*ret_node_ids)[37], struct error *e);
+/* The address to publish a port on: `wanted` is "loopback" (NULL), "mesh" or "any". On the hub's node loopback is just
+ * that; on another it is the node's mesh or private address, since the gateway must reach it. ERR_CONFLICT: it has none. */
+int runtime_publish_address(struct runtime *r, const char *node_id, const char *wanted, char ret[46], struct error *e);
+
+/* A lost node's services that may live elsewhere: their instances there were given another node (their documents say
+ * which) and have no container; the callback deploys the service there. `service_id` is its first instance's id. */
+typedef int (*runtime_relocate_fn)(void *ctx, const char *service_id, const char *reason, struct error *e);
+void runtime_set_relocate(struct runtime *r, runtime_relocate_fn fn, void *ctx);
 
 /* Deployment's writes. A document without "id" is made; `expected_version` -1 takes any, else ERR_PRECONDITION.
  * ERR_CONFLICT when there is a service of that serviceId and ordinal (1 unless said). */
@@ -84,8 +107,9 @@ int runtime_instance_make(struct runtime *r, const char *service, unsigned ordin
                           struct entity **ret, struct error *e);
 /* "host:port" where the hub and the gateway reach an instance, from its document; false: nowhere (yet). */
 bool runtime_instance_address(const json_t *document, char *ret, size_t size);
-/* Reads the container's facts (state, health, ports, …) into the document. */
-void runtime_fill_container(json_t *document, const struct engine_container *c);
+/* Reads the container's facts (state, health, ports, …) into the document, whose nodeId says where it is. */
+void runtime_instance_fill(struct runtime *r, json_t *document, const struct engine_container *c);
+void runtime_fill_container(json_t *document, const struct engine_container *c); /* the same, on the hub's node */
 /* The newest facts of a service's container now, without waiting for the follower. */
 int runtime_refresh_service(struct runtime *r, const char *id, struct error *e);
 

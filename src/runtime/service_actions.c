@@ -10,7 +10,7 @@
 static int not_busy(struct runtime *r, const struct entity *x, struct error *e)
 {
     char reason[256] = "";
-    if (!r->busy || !r->busy(r->busy_ctx, x->id, reason, sizeof reason))
+    if (!service_is_busy(r, x, reason, sizeof reason))
         return 0;
     return error_set(e, ERR_CONFLICT, "%s", reason);
 }

@@ -1,4 +1,4 @@
-#include "runtime/internal.h"
+#include "runtime/node_engine.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -339,9 +339,15 @@ int runtime_service_forget(struct runtime *r, const char *id, struct error *e)
     return res;
 }
 
+struct filling {
+    struct runtime *runtime;
+    const struct engine_container *container;
+};
+
 static int fill(json_t *d, void *ctx)
 {
-    runtime_fill_container(d, ctx);
+    struct filling *f = ctx;
+    runtime_instance_fill(f->runtime, d, f->container);
     return 0;
 }
 
@@ -361,7 +367,7 @@ int runtime_refresh_service(struct runtime *r, const char *id, struct error *e)
     if (res == 0)
         res = engine->ops->inspect(engine, container, &c, e);
     if (res == 0) {
-        res = runtime_service_change(r, x->id, fill, &c, NULL, e);
+        res = runtime_service_change(r, x->id, fill, &(struct filling){ r, &c }, NULL, e);
         engine_container_done(&c);
     }
     return res;
@@ -377,7 +383,8 @@ struct running {
 static bool add_running(const struct row *row, void *ctx)
 {
     struct running *x = ctx;
-    if (!row->container_id || !row->running || !str_eq(row->node_id, x->runtime->hub_id))
+    struct node_engine *engine = row->container_id && row->running ? node_engine_of(x->runtime, row->node_id) : NULL;
+    if (!engine)
         return true;
     if (x->n == x->cap) {
         size_t cap = x->cap ? x->cap * 2 : 32;
@@ -392,7 +399,7 @@ static bool add_running(const struct row *row, void *ctx)
     struct runtime_container *one = &x->list[x->n++];
     str_copy(one->service_id, sizeof one->service_id, row->entity->id);
     str_copy(one->container_id, sizeof one->container_id, row->container_id);
-    one->engine = x->runtime->engine;
+    one->engine = &engine->base;
     one->restart_count = row->restart_count;
     return true;
 }

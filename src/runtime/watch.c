@@ -1,5 +1,5 @@
 #define LOG_ROOM "runtime"
-#include "runtime/internal.h"
+#include "runtime/node_engine.h"
 
 #include "base/log.h"
 
@@ -7,20 +7,24 @@
 #include <time.h>
 
 /* Follows the engine: list everything, compare, then follow events from a little before the list was asked for
- * (so that nothing between falls through); again after each lost stream, with a pause when the engine is away.
- * The checker compares everything once more each `reconcile_ms`. */
+ * (so that nothing between falls through); again after each lost stream, with a pause when the engine is away, for
+ * ever. A second thread asks the engine of another node whether it lives, since a host that is gone leaves a stream
+ * that merely says nothing, and compares everything once more each `reconcile_ms`. */
 #define OVERLAP_MS 5000
+#define BACKOFF_MIN_MS 500
 #define BACKOFF_MAX_MS 10000
+#define STOP_GRACE_S 10
 
 /* The service that this container is; NULL: none yet. Containers that a deployment is making or taking away
  * are the deployment's business until it says which one serves. */
-static struct entity *service_of(struct runtime *r, const struct engine_container *c, bool *ret_ours)
+static struct entity *service_of(const struct node_engine *n, const struct engine_container *c, bool *ret_ours)
 {
     const char *instance = json_string_value(json_object_get(c->labels, LABEL_INSTANCE));
+    struct runtime *r = n->runtime;
     struct entity *x = instance ? table_get(r->services, instance) : NULL;
     /* A label of another hub, or of a service that was forgotten, makes it a stranger like any other. */
     *ret_ours = x != NULL;
-    return x ? x : table_find_on(r->services, c->name, r->hub_id);
+    return x ? x : table_find_on(r->services, c->name, n->node_id);
 }
 
 /* A container that has the name of another node's service is a service of its own. */
@@ -33,21 +37,24 @@ static json_t *document_of_stranger(struct runtime *r, const char *node_id, cons
     return service_document_new(node_id, service_id, c);
 }
 
-static int apply_locked(struct runtime *r, const struct engine_container *c, struct error *e)
+static int apply_locked(struct node_engine *n, const struct engine_container *c, struct error *e)
 {
+    struct runtime *r = n->runtime;
     bool ours = false;
-    _cleanup_entity_ struct entity *x = service_of(r, c, &ours);
+    _cleanup_entity_ struct entity *x = service_of(n, c, &ours);
     _cleanup_json_ json_t *before = x ? entity_document(x) : NULL;
-    _cleanup_json_ json_t *d = x ? json_deep_copy(before) : document_of_stranger(r, r->hub_id, c);
+    _cleanup_json_ json_t *d = x ? json_deep_copy(before) : document_of_stranger(r, n->node_id, c);
     if (!d)
         return error_set(e, ERR_INTERNAL, "No memory.");
+    if (x && !str_eq(json_str(d, "nodeId"), n->node_id))
+        return 0;
     /* Another container than the one that serves: a deployment's, or a stranger that has a managed service's name. */
     if (x && (ours || json_flag(d, "managed", false)) && !str_eq(json_str(d, "container.id"), c->id))
         return 0;
     const char *status = json_str(d, "status.deployment");
     bool under_way = str_eq(status, "deploying") || str_eq(status, "updating");
     _cleanup_free_ char *kept = under_way ? strdup(status) : NULL;
-    runtime_fill_container(d, c);
+    runtime_instance_fill(r, d, c);
     if (kept)
         (void)json_put(d, "status.deployment", json_string(kept));
     if (x && json_equal(before, d))
@@ -55,21 +62,22 @@ static int apply_locked(struct runtime *r, const struct engine_container *c, str
     return service_save_locked(r, d, x ? x->version + 1 : 1, !x, NULL, e);
 }
 
-static int look_at(struct runtime *r, const char *container_id, struct error *e)
+static int look_at(struct node_engine *n, const char *container_id, struct error *e)
 {
+    struct runtime *r = n->runtime;
     struct engine_container c = { 0 };
-    int res = r->engine->ops->inspect(r->engine, container_id, &c, e);
+    int res = n->base.ops->inspect(&n->base, container_id, &c, e);
     if (res < 0)
         return res;
     (void)pthread_mutex_lock(&r->write_lock);
-    res = apply_locked(r, &c, e);
+    res = n->gone ? 0 : apply_locked(n, &c, e);
     (void)pthread_mutex_unlock(&r->write_lock);
     engine_container_done(&c);
     return res;
 }
 
 struct vanished {
-    struct runtime *runtime;
+    const char *node_id;
     const struct engine_container *list; /* what there is; NULL: all but `gone` */
     size_t n;
     const char *gone;
@@ -90,7 +98,7 @@ static bool is_listed(const struct vanished *v, const char *container_id)
 static bool collect_vanished(const struct row *row, void *ctx)
 {
     struct vanished *v = ctx;
-    if (!str_eq(row->node_id, v->runtime->hub_id) || v->found == ARRAY_LEN(v->ids))
+    if (!str_eq(row->node_id, v->node_id) || v->found == ARRAY_LEN(v->ids))
         return true;
     if (!row->container_id || is_listed(v, row->container_id))
         return true;
@@ -127,149 +135,200 @@ static void settle_vanished(struct runtime *r, const struct vanished *v, const c
     error_done(&e);
 }
 
-static void settle_all_vanished(struct runtime *r, const struct engine_container *list, size_t n, const char *gone)
+static void settle_all_vanished(struct node_engine *engine, const struct engine_container *list, size_t n, const char *gone)
 {
     struct vanished *v = calloc(1, sizeof *v);
     if (!v)
         return;
-    v->runtime = r;
+    v->node_id = engine->node_id;
     v->list = list;
     v->n = n;
     v->gone = gone;
-    table_walk(r->services, collect_vanished, v);
+    table_walk(engine->runtime->services, collect_vanished, v);
     for (size_t i = 0; i < v->found; i++)
-        settle_vanished(r, v, v->ids[i]);
+        settle_vanished(engine->runtime, v, v->ids[i]);
     free(v);
 }
 
-int watch_reconcile(struct runtime *r, struct error *e)
+/* ---- fencing: an instance that lives elsewhere now must not run here, too ---- */
+
+/* A deployment under way may have made the container on the node that the instance is to live on. One that is older
+ * than the node's return cannot be of that kind. */
+static bool to_be_fenced(struct node_engine *n, const struct engine_container *c, int64_t before_ms)
+{
+    struct runtime *r = n->runtime;
+    char reason[256];
+    const char *instance = json_string_value(json_object_get(c->labels, LABEL_INSTANCE));
+    _cleanup_entity_ struct entity *x = instance ? table_get(r->services, instance) : NULL;
+    _cleanup_json_ json_t *d = x ? entity_document(x) : NULL;
+    if (!d || !str_eq(x->id, instance) || str_eq(json_str(d, "nodeId"), n->node_id))
+        return false;
+    return c->created_ms < before_ms || !service_is_busy(r, x, reason, sizeof reason);
+}
+
+static void fence_one(struct node_engine *n, const struct engine_container *c)
+{
+    struct error e = ERROR_INIT;
+    int res = n->base.ops->stop(&n->base, c->id, STOP_GRACE_S, &e);
+    if (res == 0 || res == -ERR_NOT_FOUND)
+        res = n->base.ops->remove(&n->base, c->id, true, &e);
+    if (res < 0 && res != -ERR_NOT_FOUND)
+        log_warn("Container %s, whose service lives on another node now, was not removed: %s", c->name, e.message);
+    else
+        log_info("Container %s was removed: its service lives on another node now.", c->name);
+    error_done(&e);
+}
+
+static void fence(struct node_engine *n, const struct engine_container *list, size_t count)
+{
+    (void)pthread_mutex_lock(&n->lock);
+    int64_t before = n->fence_before_ms;
+    (void)pthread_mutex_unlock(&n->lock);
+    for (size_t i = 0; i < count && !n->stop; i++)
+        if (to_be_fenced(n, &list[i], before))
+            fence_one(n, &list[i]);
+    (void)pthread_mutex_lock(&n->lock);
+    if (n->fence_before_ms == before)
+        n->fence_before_ms = 0;
+    (void)pthread_mutex_unlock(&n->lock);
+}
+
+static int compare(struct node_engine *n, struct error *e)
 {
     struct engine_container *list = NULL;
-    size_t n = 0;
-    int res = r->engine->ops->list(r->engine, &list, &n, e);
+    size_t count = 0;
+    int res = n->base.ops->list(&n->base, &list, &count, e);
     if (res < 0)
         return res;
-    for (size_t i = 0; i < n && !r->stop; i++) {
+    fence(n, list, count);
+    for (size_t i = 0; i < count && !n->stop; i++) {
         struct error one = ERROR_INIT;
-        if (look_at(r, list[i].id, &one) < 0 && one.code != ERR_NOT_FOUND)
+        if (look_at(n, list[i].id, &one) < 0 && one.code != ERR_NOT_FOUND)
             log_warn("Container %s was not read: %s", list[i].name, one.message);
         error_done(&one);
     }
-    if (!r->stop)
-        settle_all_vanished(r, list, n, NULL);
-    engine_containers_free(list, n);
+    if (!n->stop)
+        settle_all_vanished(n, list, count, NULL);
+    engine_containers_free(list, count);
     return 0;
+}
+
+static int reconcile(struct node_engine *n, struct error *e)
+{
+    (void)pthread_mutex_lock(&n->comparing);
+    int res = compare(n, e);
+    (void)pthread_mutex_unlock(&n->comparing);
+    return res;
 }
 
 static int on_event(void *ctx, const struct engine_event *ev)
 {
-    struct runtime *r = ctx;
+    struct node_engine *n = ctx;
     struct error e = ERROR_INIT;
-    if (r->stop)
+    if (n->cut)
         return -1;
     /* What runs inside a container again and again (probes) changes nothing that is shown. */
     if (!str_eq(ev->type, "container") || str_starts(ev->action, "exec_"))
         return 0;
     if (str_eq(ev->action, "destroy")) {
-        settle_all_vanished(r, NULL, 0, ev->id);
+        settle_all_vanished(n, NULL, 0, ev->id);
         return 0;
     }
-    if (look_at(r, ev->id, &e) < 0 && e.code != ERR_NOT_FOUND)
+    if (look_at(n, ev->id, &e) < 0 && e.code != ERR_NOT_FOUND)
         log_warn("Container %s was not read after \"%s\": %s", ev->name, ev->action, e.message);
     error_done(&e);
     return 0;
 }
 
-static void set_state(struct runtime *r, const struct engine_info *info, const char *reason)
-{
-    (void)pthread_mutex_lock(&r->engine_lock);
-    bool changed = r->engine_state.available != (info != NULL) || !str_eq(r->engine_state.reason, reason) ||
-                   (info && !str_eq(info->version, r->engine_state.info.version));
-    r->engine_state.available = info != NULL;
-    r->engine_state.asked = true;
-    str_copy(r->engine_state.reason, sizeof r->engine_state.reason, reason);
-    if (info)
-        r->engine_state.info = *info;
-    (void)pthread_mutex_unlock(&r->engine_lock);
-    if (!changed)
-        return;
-    struct error e = ERROR_INIT;
-    if (info)
-        log_info("Container engine: %s %s, API %s (it speaks %s to %s).", info->kind, info->version, info->api_used,
-                 info->api_min, info->api_version);
-    else
-        log_warn("No container engine: %s", reason);
-    if (nodes_set_engine(r, info, &e) < 0)
-        log_warn("The node was not updated: %s", e.message);
-    error_done(&e);
-    events_publish(r->events, "system.updated", "system", "hub", "{}", 2);
-}
-
-static void nap(struct runtime *r, int64_t ms)
-{
-    struct timespec until;
-    (void)clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += ms / 1000;
-    until.tv_nsec += ms % 1000 * 1000000;
-    if (until.tv_nsec >= 1000000000) {
-        until.tv_sec++;
-        until.tv_nsec -= 1000000000;
-    }
-    (void)pthread_mutex_lock(&r->wake_lock);
-    if (!r->stop)
-        (void)pthread_cond_timedwait(&r->wake, &r->wake_lock, &until);
-    (void)pthread_mutex_unlock(&r->wake_lock);
-}
-
-static int round_of_following(struct runtime *r, struct error *e)
+static int round_of_following(struct node_engine *n, struct error *e)
 {
     struct engine_info info;
     int64_t since = clock_now_ms() - OVERLAP_MS;
-    int res = r->engine->ops->info(r->engine, &info, e);
+    n->cut = false;
+    if (n->stop)
+        n->cut = true;
+    int res = n->base.ops->info(&n->base, &info, e);
     if (res < 0)
         return res;
-    set_state(r, &info, "");
-    res = watch_reconcile(r, e);
+    if (n->own_node)
+        node_engine_note(n, &info, "");
+    /* A node that comes back is believed only when what it must not run any more is gone. */
+    res = reconcile(n, e);
     if (res < 0)
         return res;
-    return r->engine->ops->follow(r->engine, since, on_event, r, &r->stop, e);
+    node_engine_note(n, &info, "");
+    return n->base.ops->follow(&n->base, since, on_event, n, &n->cut, e);
 }
 
-static void *watch(void *arg)
+/* Many hubs and nodes that wait for the same host do not come back in step. */
+static int64_t jittered(int64_t ms)
 {
-    struct runtime *r = arg;
-    int64_t backoff = 500;
-    while (!r->stop) {
+    uint8_t random;
+    random_bytes(&random, sizeof random);
+    return ms * 3 / 4 + ms * random / 512;
+}
+
+void *watch_follow(void *arg)
+{
+    struct node_engine *n = arg;
+    int64_t backoff = BACKOFF_MIN_MS;
+    while (!n->stop) {
         struct error e = ERROR_INIT;
         int64_t began = clock_mono_ms();
-        if (round_of_following(r, &e) < 0 && !r->stop)
-            set_state(r, NULL, e.message);
+        if (round_of_following(n, &e) < 0 && !n->cut)
+            node_engine_note(n, NULL, e.message);
         error_done(&e);
-        backoff = clock_mono_ms() - began > BACKOFF_MAX_MS ? 500
+        node_engine_drop(n);
+        backoff = clock_mono_ms() - began > BACKOFF_MAX_MS ? BACKOFF_MIN_MS
                   : backoff < BACKOFF_MAX_MS               ? backoff * 2
                                                            : BACKOFF_MAX_MS;
-        nap(r, backoff);
+        if (!n->stop)
+            node_engine_nap(n, jittered(backoff));
     }
     return NULL;
 }
 
-int watch_start(struct runtime *r, struct error *e)
+static bool answers(struct node_engine *n)
 {
-    if (!r->engine)
-        return 0;
-    if (pthread_create(&r->watcher, NULL, watch, r) != 0)
-        return error_set(e, ERR_INTERNAL, "Cannot start a thread.");
-    r->watching = true;
-    return 0;
+    (void)pthread_mutex_lock(&n->lock);
+    bool available = n->state.available;
+    (void)pthread_mutex_unlock(&n->lock);
+    return available;
 }
 
-void watch_stop(struct runtime *r)
+/* One that does not answer loses its stream, so that the follower begins anew. */
+static bool feel_pulse(struct node_engine *n)
 {
-    (void)pthread_mutex_lock(&r->wake_lock);
-    r->stop = true;
-    (void)pthread_cond_broadcast(&r->wake);
-    (void)pthread_mutex_unlock(&r->wake_lock);
-    if (r->watching)
-        (void)pthread_join(r->watcher, NULL);
-    r->watching = false;
+    struct engine_info info;
+    struct error e = ERROR_INIT;
+    bool good = n->base.ops->info(&n->base, &info, &e) == 0;
+    if (good || !n->stop)
+        node_engine_note(n, good ? &info : NULL, good ? "" : e.message);
+    error_done(&e);
+    if (!good) {
+        node_engine_drop(n);
+        n->cut = true;
+    }
+    return good;
+}
+
+void *watch_pulse(void *arg)
+{
+    struct node_engine *n = arg;
+    struct runtime *r = n->runtime;
+    int64_t turn = n->own_node || r->pulse_ms > r->reconcile_ms ? r->reconcile_ms : r->pulse_ms;
+    int64_t reconciled = clock_mono_ms();
+    while (!n->stop) {
+        node_engine_nap(n, n->own_node ? turn : jittered(turn));
+        if (n->stop || !answers(n) || (!n->own_node && !feel_pulse(n)))
+            continue;
+        if (clock_mono_ms() - reconciled < r->reconcile_ms)
+            continue;
+        struct error e = ERROR_INIT;
+        reconciled = clock_mono_ms();
+        if (reconcile(n, &e) < 0)
+            log_debug("Not compared with the engine: %s", e.message);
+        error_done(&e);
+    }
+    return NULL;
 }

@@ -33,13 +33,15 @@ export class Engine {
     this.#process = started;
   }
 
-  static async start(flavour: Flavour): Promise<Engine> {
+  /** `enter` is the command that puts it elsewhere, such as into a network namespace; `flags` are dockerd's. */
+  static async start(flavour: Flavour, { enter = [], flags = [] }: { enter?: string[]; flags?: string[] } = {}): Promise<Engine> {
     const dir = mkdtempSync(join(tmpdir(), `hbcloud-${flavour.name}-`));
     const net = freeSubnet();
     const runtime = `${oldPart.dir}/usr/sbin:${oldPart.dir}/usr/bin`;
+    const [command, ...args] = [...enter, 'unshare', '--mount', '--propagation', 'unchanged', engineScript];
     const started = Process.start(
-      'unshare',
-      ['--mount', '--propagation', 'unchanged', engineScript, dir, net.bridge, net.address, net.pool, flavour.dockerd],
+      command!,
+      [...args, dir, net.bridge, net.address, net.pool, flavour.dockerd, ...flags],
       { env: { ...process.env, PATH: `${flavour.proxyDir}:${runtime}:/usr/sbin:/sbin:${process.env.PATH}` } },
     );
     const engine = new Engine(flavour.name, dir, started);
