@@ -62,9 +62,12 @@ struct fixture {
     int64_t began_ms[64];
     int last_attempt, answer; /* answer: what the kind returns */
     int again;                /* so many runs first answer JOB_AGAIN */
-    bool saw_stopping;
+    bool saw_stopping, saw_cancelled;
+    const char *says; /* with JOB_AGAIN: why */
+    int64_t last_fence;
     char argument[64];
     int seen[512]; /* how often each number was run */
+    struct job_schedule schedule; /* registered with the kinds when it has a name */
 };
 static struct fixture *current;
 
@@ -74,6 +77,7 @@ static int note_begin(struct fixture *f, struct job *job)
     if (turn < (int)ARRAY_LEN(f->began_ms))
         f->began_ms[turn] = clock_now_ms();
     f->last_attempt = job->attempt;
+    f->last_fence = job->fence;
     f->running++;
     f->most_at_once = f->running > f->most_at_once ? f->running : f->most_at_once;
     int64_t n = json_int(job->arguments, "n", -1);
@@ -86,7 +90,7 @@ static int note_begin(struct fixture *f, struct job *job)
 /* Waits for its gate or for the end of the engine. */
 static void wait_for_gate(struct fixture *f, const struct job *job)
 {
-    while (f->gates == 0 && !*job->stopping) {
+    while (f->gates == 0 && !*job->stopping && !*job->cancelled) {
         struct timespec until;
         (void)clock_gettime(CLOCK_REALTIME, &until);
         until.tv_nsec += 10000000;
@@ -97,6 +101,7 @@ static void wait_for_gate(struct fixture *f, const struct job *job)
     if (f->gates > 0)
         f->gates--;
     f->saw_stopping |= *job->stopping;
+    f->saw_cancelled |= *job->cancelled;
 }
 
 static int run(void *ctx, struct job *job, struct error *e)
@@ -107,7 +112,9 @@ static int run(void *ctx, struct job *job, struct error *e)
     (void)pthread_cond_broadcast(&f->changed);
     wait_for_gate(f, job);
     f->running--;
-    int answer = turn < f->again || (f->saw_stopping && *job->stopping) ? JOB_AGAIN : f->answer;
+    int answer = turn < f->again || (f->saw_stopping && *job->stopping) || *job->cancelled ? JOB_AGAIN : f->answer;
+    if (answer == JOB_AGAIN && f->says)
+        (void)error_set(e, ERR_UPSTREAM, "%s", f->says);
     (void)pthread_cond_broadcast(&f->changed);
     (void)pthread_mutex_unlock(&f->lock);
     return answer < 0 ? error_set(e, ERR_UPSTREAM, "The engine said no.") : answer;
@@ -126,10 +133,21 @@ static struct store *open_store(const char *path)
 
 static struct jobs *open_jobs(struct fixture *f, struct store *s, unsigned workers, bool sole)
 {
+    const struct job_kind kinds[] = {
+        { .name = "test", .run = run, .ctx = f },
+        { .name = "bounded", .run = run, .ctx = f, .max_attempts = 3 },
+        { .name = "special", .run = run, .ctx = f, .instead = "Use the special way." },
+    };
     struct error e = ERROR_INIT;
     struct jobs *j = NULL;
-    if (jobs_open(s, workers, sole, &j, &e) < 0 || jobs_register(j, &(struct job_kind){ .name = "test", .run = run, .ctx = f }, &e) < 0 ||
-        jobs_start(j, &e) < 0)
+    int r = jobs_open(s, workers, sole, &j, &e);
+    for (size_t i = 0; r == 0 && i < ARRAY_LEN(kinds); i++)
+        r = jobs_register(j, &kinds[i], &e);
+    if (r == 0 && f->schedule.name)
+        r = jobs_schedule(j, &f->schedule, &e);
+    if (r == 0)
+        r = jobs_start(j, &e);
+    if (r < 0)
         fail_msg("%s", e.message);
     return j;
 }
@@ -204,6 +222,14 @@ static void column(struct fixture *f, const char *id, const char *name, char *re
     ret[0] = '\0';
     if (rows_next(r, NULL) == 1)
         str_copy(ret, size, rows_text(r, 0));
+}
+
+static void sql(struct fixture *f, const char *text)
+{
+    _cleanup_conn_ struct store_conn *c = NULL;
+    assert_int_equal(store_acquire(f->store, STORE_WRITE, &c, NULL), 0);
+    assert_int_equal(store_exec(c, NULL, text, ""), 0);
+    assert_int_equal(store_commit(c, NULL), 0);
 }
 
 static void pause_shortly(void)
@@ -528,6 +554,308 @@ static void a_lost_lease_stops_the_job_and_its_end_is_not_written(void **state)
     assert_string_equal(owner, "other");
 }
 
+/* ---- bounds, cancel, again ---- */
+
+static void a_bounded_kind_is_tried_so_often_and_says_why_it_ended(void **state)
+{
+    struct fixture *f = *state;
+    char id[37], reason[200];
+    f->again = 1000;
+    f->says = "The registry sleeps.";
+    add_to(f->jobs, "bounded", "", 0, clock_now_ms() + DAY_MS, id);
+    for (int i = 1; i < 3; i++) {
+        wait_for_at_least(f, &f->runs, i);
+        wait_for_state(f, id, "waiting");
+        column(f, id, "reason", reason, sizeof reason);
+        assert_string_equal(reason, "The registry sleeps.");
+        passed_ms += 10000;
+    }
+    wait_for_state(f, id, "failed");
+    column(f, id, "reason", reason, sizeof reason);
+    assert_string_equal(reason, "It was tried 3 times. The registry sleeps.");
+    passed_ms += DAY_MS / 2;
+    assert_int_equal(f->runs, 3);
+}
+
+/* What the hub itself ends is not held against the job; hubs that die in the middle of it are. */
+static void hubs_that_end_in_order_do_not_count_but_crashes_do(void **state)
+{
+    struct fixture *f = *state;
+    char id[37], reason[200];
+    f->gates = 0;
+    add_to(f->jobs, "bounded", "", 0, clock_now_ms() + DAY_MS, id);
+    for (int i = 1; i <= 4; i++) {
+        wait_for_at_least(f, &f->running, 1);
+        jobs_close(f->jobs);
+        f->jobs = open_jobs(f, f->store, 1, true);
+    }
+    wait_for_at_least(f, &f->running, 1);
+    assert_int_equal(f->last_attempt, 5);
+    jobs_close(f->jobs);
+    f->jobs = NULL;
+    sql(f, "UPDATE jobs SET state = 'running', lease_owner = 'dead', attempt = attempt + 3");
+    f->jobs = open_jobs(f, f->store, 1, true);
+    wait_for_state(f, id, "failed");
+    column(f, id, "reason", reason, sizeof reason);
+    assert_non_null(strstr(reason, "in the middle of each of 3 tries"));
+}
+
+static void cancelling_ends_what_waits_and_tells_what_runs(void **state)
+{
+    struct fixture *f = *state;
+    struct error e = ERROR_INIT;
+    char running[2][37], waiting[37];
+    f->gates = 0;
+    add(f, running[0]);
+    add(f, running[1]);
+    wait_for_at_least(f, &f->running, 2);
+    add(f, waiting);
+    assert_int_equal(jobs_cancel(f->jobs, waiting, &e), 0);
+    wait_for_state(f, waiting, "cancelled");
+    assert_int_equal(jobs_cancel(f->jobs, running[0], &e), 0);
+    wait_for_state(f, running[0], "cancelled");
+    assert_true(f->saw_cancelled);
+    assert_int_equal(jobs_cancel(f->jobs, running[0], &e), -ERR_CONFLICT);
+    set(f, &f->gates, -1);
+    wait_for_state(f, running[1], "done");
+    assert_int_equal(jobs_cancel(f->jobs, running[1], &e), -ERR_CONFLICT);
+    assert_int_equal(jobs_cancel(f->jobs, "nobody", &e), -ERR_NOT_FOUND);
+    assert_int_equal(f->runs, 2);
+}
+
+/* Half-done work of an earlier try is put in order before the job ends. */
+static void a_cancelled_job_between_two_tries_is_run_to_clean_up(void **state)
+{
+    struct fixture *f = *state;
+    char id[37];
+    f->again = 1;
+    add(f, id);
+    wait_for_state(f, id, "waiting");
+    wait_for_at_least(f, &f->runs, 1);
+    f->saw_cancelled = false;
+    assert_int_equal(jobs_cancel(f->jobs, id, NULL), 0);
+    wait_for_state(f, id, "cancelled");
+    assert_int_equal(f->runs, 2);
+    assert_true(f->saw_cancelled);
+}
+
+static void a_failed_job_is_run_again_with_all_its_tries(void **state)
+{
+    struct fixture *f = *state;
+    char id[37];
+    f->answer = -ERR_UPSTREAM;
+    add_to(f->jobs, "bounded", "", 0, clock_now_ms() + DAY_MS, id);
+    wait_for_state(f, id, "failed");
+    f->answer = JOB_DONE;
+    f->again = f->runs + 2;
+    assert_int_equal(jobs_retry(f->jobs, id, NULL), 0);
+    for (int i = 2; i <= 3; i++) {
+        wait_for_at_least(f, &f->runs, i);
+        wait_for_state(f, id, "waiting");
+        passed_ms += 10000;
+    }
+    wait_for_state(f, id, "done");
+    assert_int_equal(jobs_retry(f->jobs, id, NULL), -ERR_CONFLICT);
+}
+
+static void a_kind_may_have_ways_of_its_own(void **state)
+{
+    struct fixture *f = *state;
+    struct error e = ERROR_INIT;
+    char id[37];
+    f->gates = 0;
+    add_to(f->jobs, "special", "", 0, clock_now_ms() + DAY_MS, id);
+    wait_for_at_least(f, &f->running, 1);
+    assert_int_equal(jobs_cancel(f->jobs, id, &e), -ERR_CONFLICT);
+    assert_string_equal(e.message, "Use the special way.");
+    set(f, &f->gates, -1);
+    wait_for_state(f, id, "done");
+}
+
+/* ---- the fencing token ---- */
+
+static int fenced_write(struct fixture *f, const char *id, int64_t fence, struct error *e)
+{
+    struct job job = { .fence = fence };
+    str_copy(job.id, sizeof job.id, id);
+    _cleanup_conn_ struct store_conn *c = NULL;
+    assert_int_equal(store_acquire(f->store, STORE_WRITE, &c, e), 0);
+    int r = jobs_fence_check(c, &job, e);
+    return r == 0 ? store_commit(c, e) : r;
+}
+
+static void the_token_rises_with_each_taking_and_an_old_one_writes_nothing(void **state)
+{
+    struct fixture *f = *state;
+    struct error e = ERROR_INIT;
+    char id[37];
+    f->gates = 0;
+    add(f, id);
+    wait_for_at_least(f, &f->running, 1);
+    int64_t first = f->last_fence;
+    assert_int_equal(fenced_write(f, id, first, &e), 0);
+    struct store *other = open_store(f->path);
+    struct jobs *second = open_jobs(f, other, 1, true); /* believes that the first is dead */
+    wait_for_at_least(f, &f->running, 2);
+    assert_int_equal(f->last_fence, first + 1);
+    assert_int_equal(fenced_write(f, id, first, &e), -ERR_CONFLICT);
+    assert_int_equal(fenced_write(f, id, first + 1, &e), 0);
+    set(f, &f->gates, -1);
+    wait_for_state(f, id, "done");
+    assert_int_equal(fenced_write(f, id, first + 1, &e), -ERR_CONFLICT); /* it has ended */
+    jobs_close(second);
+    store_close(other);
+}
+
+/* ---- schedules ---- */
+
+static int64_t ms_of(const char *rfc3339)
+{
+    int64_t ms = 0;
+    assert_int_equal(time_parse(rfc3339, &ms), 0);
+    return ms;
+}
+
+static void set_clock(const char *rfc3339)
+{
+    passed_ms += ms_of(rfc3339) - clock_now_ms();
+}
+
+static int jobs_made(struct fixture *f)
+{
+    _cleanup_conn_ struct store_conn *c = NULL;
+    _cleanup_rows_ struct store_rows *r = NULL;
+    assert_int_equal(store_acquire(f->store, STORE_READ, &c, NULL), 0);
+    assert_int_equal(store_query(c, NULL, &r, "SELECT COUNT(*) FROM jobs WHERE schedule = 'nightly'", ""), 0);
+    return rows_next(r, NULL) == 1 ? (int)rows_int(r, 0) : -1;
+}
+
+static int64_t next_at(struct fixture *f)
+{
+    _cleanup_conn_ struct store_conn *c = NULL;
+    _cleanup_rows_ struct store_rows *r = NULL;
+    assert_int_equal(store_acquire(f->store, STORE_READ, &c, NULL), 0);
+    assert_int_equal(store_query(c, NULL, &r, "SELECT next_at FROM job_schedules WHERE name = 'nightly'", ""), 0);
+    return rows_next(r, NULL) == 1 ? rows_int(r, 0) : -1;
+}
+
+static void wait_until_next_is(struct fixture *f, const char *rfc3339)
+{
+    for (int i = 0; i < WAIT_MS / 5 && next_at(f) != ms_of(rfc3339); i++)
+        pause_shortly();
+    char text[TIME_TEXT_LEN + 1];
+    if (next_at(f) != ms_of(rfc3339))
+        fail_msg("the next time is %s, not %s", time_format(next_at(f), text), rfc3339);
+}
+
+static const struct job_schedule nightly = { .name = "nightly", .kind = "test", .cron = "30 2 * * *",
+                                             .time_zone = "Europe/Berlin" };
+
+/* The engine itself, with a clock that is moved over the night in which summer time begins. */
+static void a_night_with_a_gap_has_its_run_O37(void **state)
+{
+    struct fixture *f = *state;
+    f->schedule = nightly;
+    set_clock("2026-03-28T12:00:00Z");
+    f->jobs = open_jobs(f, f->store, 1, true);
+    assert_int_equal(next_at(f), ms_of("2026-03-29T01:00:00Z"));
+    set_clock("2026-03-29T00:59:00Z");
+    set_clock("2026-03-29T01:00:01Z");
+    wait_until_next_is(f, "2026-03-30T00:30:00Z");
+    set_clock("2026-03-30T00:30:01Z");
+    wait_until_next_is(f, "2026-03-31T00:30:00Z");
+    assert_int_equal(jobs_made(f), 2);
+    wait_for_at_least(f, &f->runs, 2);
+}
+
+static void what_an_outage_missed_is_caught_up_by_one_run(void **state)
+{
+    struct fixture *f = *state;
+    f->schedule = nightly;
+    set_clock("2026-06-01T12:00:00Z");
+    f->jobs = open_jobs(f, f->store, 1, true);
+    jobs_close(f->jobs);
+    set_clock("2026-06-09T12:00:00Z");
+    f->jobs = open_jobs(f, f->store, 1, true);
+    wait_until_next_is(f, "2026-06-10T00:30:00Z");
+    wait_for_at_least(f, &f->runs, 1);
+    assert_int_equal(jobs_made(f), 1);
+}
+
+static void a_time_that_comes_while_the_job_before_runs_is_skipped(void **state)
+{
+    struct fixture *f = *state;
+    f->schedule = nightly;
+    f->gates = 0;
+    set_clock("2026-06-01T12:00:00Z");
+    f->jobs = open_jobs(f, f->store, 2, true);
+    set_clock("2026-06-02T00:30:01Z");
+    wait_for_at_least(f, &f->running, 1);
+    set_clock("2026-06-03T00:30:01Z");
+    wait_until_next_is(f, "2026-06-04T00:30:00Z");
+    assert_int_equal(jobs_made(f), 1);
+    set(f, &f->gates, -1);
+    set_clock("2026-06-04T00:30:01Z");
+    wait_for_at_least(f, &f->runs, 2);
+}
+
+static void two_engines_make_one_job_of_one_time(void **state)
+{
+    struct fixture *f = *state;
+    f->schedule = nightly;
+    f->schedule.cron = NULL;
+    f->schedule.every_ms = 60000;
+    set_clock("2026-06-01T12:00:00Z");
+    struct store *other = open_store(f->path);
+    struct jobs *first = open_jobs(f, f->store, 1, false), *second = open_jobs(f, other, 1, false);
+    for (int i = 1; i <= 5; i++) {
+        int64_t before = next_at(f);
+        passed_ms += 60000;
+        for (int k = 0; k < WAIT_MS / 5 && (next_at(f) == before || !reached(f, &f->runs, i)); k++)
+            pause_shortly();
+        wait_for_at_least(f, &f->runs, i);
+    }
+    jobs_close(first);
+    jobs_close(second);
+    store_close(other);
+    assert_int_equal(jobs_made(f), 5);
+    assert_int_equal(f->runs, 5);
+}
+
+static void a_schedule_that_nobody_registers_any_more_is_forgotten(void **state)
+{
+    struct fixture *f = *state;
+    f->schedule = nightly;
+    f->jobs = open_jobs(f, f->store, 1, true);
+    jobs_close(f->jobs);
+    assert_true(next_at(f) > 0);
+    f->schedule.name = NULL;
+    f->jobs = open_jobs(f, f->store, 1, true);
+    assert_int_equal(next_at(f), -1);
+}
+
+static void a_changed_schedule_counts_from_now(void **state)
+{
+    struct fixture *f = *state;
+    f->schedule = nightly;
+    set_clock("2026-06-01T12:00:00Z");
+    f->jobs = open_jobs(f, f->store, 1, true);
+    jobs_close(f->jobs);
+    set_clock("2026-06-05T12:00:00Z");
+    f->schedule.cron = "0 4 * * *";
+    f->jobs = open_jobs(f, f->store, 1, true);
+    assert_int_equal(next_at(f), ms_of("2026-06-06T02:00:00Z"));
+    struct error e = ERROR_INIT;
+    struct job_schedule bad = nightly;
+    bad.cron = "0 25 * * *";
+    assert_int_equal(jobs_schedule(f->jobs, &bad, &e), -ERR_VALIDATION);
+    bad.cron = NULL;
+    assert_int_equal(jobs_schedule(f->jobs, &bad, &e), -ERR_VALIDATION);
+    bad.cron = "0 2 * * *";
+    bad.time_zone = "Europe/Atlantis";
+    assert_int_equal(jobs_schedule(f->jobs, &bad, &e), -ERR_VALIDATION);
+}
+
 /* ---- kill -9 ---- */
 
 static int tell_and_hang(void *ctx, struct job *job, struct error *e)
@@ -615,6 +943,19 @@ int main(void)
         ALONE(the_only_engine_does_not_wait_for_leases),
         T(a_lease_is_renewed_while_the_job_is_worked_on),
         T(a_lost_lease_stops_the_job_and_its_end_is_not_written),
+        T(a_bounded_kind_is_tried_so_often_and_says_why_it_ended),
+        T(hubs_that_end_in_order_do_not_count_but_crashes_do),
+        T(cancelling_ends_what_waits_and_tells_what_runs),
+        T(a_cancelled_job_between_two_tries_is_run_to_clean_up),
+        T(a_failed_job_is_run_again_with_all_its_tries),
+        T(a_kind_may_have_ways_of_its_own),
+        T(the_token_rises_with_each_taking_and_an_old_one_writes_nothing),
+        ALONE(a_night_with_a_gap_has_its_run_O37),
+        ALONE(what_an_outage_missed_is_caught_up_by_one_run),
+        ALONE(a_time_that_comes_while_the_job_before_runs_is_skipped),
+        ALONE(two_engines_make_one_job_of_one_time),
+        ALONE(a_schedule_that_nobody_registers_any_more_is_forgotten),
+        ALONE(a_changed_schedule_counts_from_now),
     };
     return cmocka_run_group_tests_name("jobs", tests, NULL, NULL);
 }
