@@ -15,6 +15,7 @@ export function node(name: string, more: Partial<Node> = {}): Node {
     id: id(), name, type: 'spoke', provider: 'hetzner', region: 'fsn1', labels: {},
     resources: { cpu: 4, memory: 8.3, storage: 160, bandwidth: 20000 },
     networking: { tailscaleIP: null, hostname: name, addresses: ['10.0.0.7', 'fd00::7'] },
+    engine: { kind: 'local' },
     status: 'active',
     monitoring: { datadogHost: null, lastHealthCheck: at(4), uptime: 99.95 },
     metadata: {
@@ -29,7 +30,7 @@ export function service(name: string, nodeId: string, image: string, more: Parti
   const host = 32768 + (counter % 900);
   const [base = image, tag = 'latest'] = image.split(':');
   return {
-    id: id(), serviceId: name, name, type: 'web', nodeId, managed: true, environment: 'production', labels: {},
+    id: id(), serviceId: name, ordinal: 1, instances: { wanted: 1, running: 1, healthy: 1 }, placement: null, name, type: 'web', nodeId, managed: true, environment: 'production', labels: {},
     container: {
       image: base, tag, ports: [], environment: ['GREETING', 'LOG_LEVEL'], volumes: [{ source: `${name}-data`, target: '/data' }, { source: '/srv/shared', target: '/srv', readonly: true }],
       id: '5f2b8c0e9d7a', digest: 'sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08', command: null,
@@ -44,6 +45,16 @@ export function service(name: string, nodeId: string, image: string, more: Parti
     status: { deployment: 'running', health: 'healthy', lastHealthCheck: at(6), uptime: 99.98, message: null },
     metadata: { version: tag, deployedAt: at(80_000), deployedBy: 'owner', createdAt: at(800_000), updatedAt: at(60) },
     ...more,
+  };
+}
+
+/* A switch of ten seconds, twenty probes a second. */
+function receipt(): NonNullable<Deployment['receipt']> {
+  const points = Array.from({ length: 200 }, (_, i) => [i * 50, 3 + ((i * 7919) % 13) / 4 + (i > 80 && i < 90 ? 5 : 0), 0, i < 80 ? 0 : i < 90 ? 1 : 2]);
+  return {
+    strategy: 'blue-green', points,
+    probes: { before: { sent: 80, failed: 0, p50: 4.1, p99: 6.2 }, during: { sent: 10, failed: 0, p50: 9.3, p99: 11.1 }, after: { sent: 110, failed: 0, p50: 4, p99: 6.4 } },
+    drain: { durationMs: 1840, forced: false }, bound: { maxFailed: 0, maxLatencyRatio: 3, held: true, reason: null }, reloads: 0, steps: { pull: 6100, check: 2900, switch: 31, verify: 4100 },
   };
 }
 
@@ -64,6 +75,7 @@ export function deployment(s: Service, more: Partial<Deployment> = {}): Deployme
         { name: 'create', duration: 180, status: 'success' }, { name: 'start', duration: 310, status: 'success' }, { name: 'check', duration: 2900, status: 'success' }, { name: 'register', duration: 0, status: 'skipped' },
       ],
     },
+    receipt: receipt(),
     monitoring: { preDeploy: { healthChecks: false, performanceBaseline: {} }, postDeploy: { healthVerification: true, performanceComparison: {}, alertsTriggered: [] } },
     ...more,
   };

@@ -72,7 +72,7 @@ function run(d: Deployment, fail: boolean) {
 
 function deploy(res: ServerResponse, request: components['schemas']['ServiceDeploymentRequest']) {
   if (services.some((s) => s.name === request.name)) return refuse(res, 409, 'CONFLICT', `A service named ${request.name} exists.`, { '/body/name': 'is taken' });
-  const s = service(request.name, request.nodeId ?? nodes[0]?.id ?? '', request.container.image, {}, request.networking.internalPort);
+  const s = service(request.name, request.nodeId ?? nodes[0]?.id ?? '', request.container.image, {}, request.networking.internalPort ?? 8080);
   s.status = { deployment: 'deploying', health: 'unknown', lastHealthCheck: null, uptime: null, message: null };
   s.networking.url = `http://127.0.0.1:${port}`;
   services.unshift(s);
@@ -129,6 +129,25 @@ const settings = [
   { key: 'sentry.dsn', env: 'SENTRY_DSN', value: null, source: 'default', secret: true, description: 'Where errors are reported.' },
 ];
 
+const releases = (s: (typeof services)[number]) => ['1.2', '1.1', '1.0'].map((tag, i) => ({
+  number: 3 - i, image: `${s.container.image}:${tag}`, digest: s.container.digest, version: tag, createdAt: at(80_000 * (i + 1)), createdBy: 'owner', servedAt: at(80_000 * (i + 1)),
+  serving: i === 0, pinned: true, deploymentId: null, rollback: { possible: i === 1, reason: i === 2 ? 'Its image is neither on the node nor in its registry.' : i === 0 ? 'It serves already.' : null },
+}));
+const plan = (s: (typeof services)[number], action: string) => ({
+  action, service: s.name, release: action === 'rollback' ? 2 : null,
+  changes: [{ field: 'container.image', before: `${s.container.image}:1.2`, after: `${s.container.image}:1.1` }, { field: 'container.environment.GREETING', before: '********', after: '********' }],
+  containers: [{ instance: 1, container: s.container.id, node: 'attic', action: 'replace' }],
+  strategy: { type: 'blue-green', reason: 'Nothing stands against two containers at a time.' },
+  gateway: { reload: false, reason: 'The routes stay as they are: the switch changes no configuration.' }, queue: null, notes: [],
+});
+const jobs = ['deployment', 'ci-delivery', 'forget-ended-jobs'].map((kind, i) => ({
+  id: id(), kind, title: ['Deploy a service', 'Work on a delivery of CI', 'Forget jobs that ended long ago'][i], state: ['running', 'failed', 'done'][i], arguments: {}, attempt: i + 1, maxAttempts: 5,
+  cancellable: i === 0, retryable: i === 1, schedule: i === 2 ? 'forget-ended-jobs' : null, reason: i === 1 ? 'GitHub does not answer.' : null, createdAt: at(60 * i), startedAt: at(50 * i),
+  endedAt: i === 0 ? null : at(40 * i), nextRunAt: null, deadlineAt: at(-3600), cancelRequestedAt: null, leaseOwner: null, leaseExpiresAt: null,
+}));
+const secrets = [{ name: 'database-password', version: 2, updatedAt: at(5000), updatedBy: 'owner', versions: [{ version: 2, createdAt: at(5000), createdBy: 'owner', releases: 1 }, { version: 1, createdAt: at(90_000), createdBy: 'owner', releases: 0 }] }];
+const registries = [{ host: 'ghcr.io', username: 'octocat', createdAt: at(90_000), updatedAt: at(90_000), updatedBy: 'owner' }];
+
 async function api(req: IncomingMessage, res: ServerResponse, url: URL) {
   const path = url.pathname.slice('/v1'.length);
   const [, kind, one, action] = path.split('/');
@@ -154,6 +173,11 @@ async function api(req: IncomingMessage, res: ServerResponse, url: URL) {
       return send(res, 201, { key: made, secret: 'hbc_77aa_only-a-mock-not-a-real-secret' });
     }
     case 'DELETE /keys': Object.assign(keys.find((k) => k.id === one) ?? {}, { revokedAt: at() }); return send(res, 204);
+    case 'GET /jobs': return send(res, 200, { jobs, counts: { waiting: 0, running: 1, done: 1, failed: 1, cancelled: 0 } });
+    case 'POST /jobs': return send(res, 200, { job: jobs.find((j) => j.id === one) });
+    case 'GET /schedules': return send(res, 200, { schedules: [] });
+    case 'GET /secrets': return send(res, 200, { secrets });
+    case 'GET /registries': return send(res, 200, { registries });
     case 'GET /audit': return one ? send(res, 200, { ok: true, checked: deployments.length, head: '9f'.repeat(32) }) : send(res, 200, { entries: audit() });
     case 'GET /events':
       res.writeHead(200, { 'Content-Type': 'text/event-stream', 'Cache-Control': 'no-store' });
@@ -178,6 +202,7 @@ async function api(req: IncomingMessage, res: ServerResponse, url: URL) {
     case 'POST /services': {
       const s = services.find((x) => x.id === one);
       if (!one) return deploy(res, await body(req));
+      if (s && action === 'rollback') return send(res, 200, { plan: plan(s, 'rollback') });
       return s ? act(res, s, action ?? '') : refuse(res, 404, 'NOT_FOUND', 'There is no such service.');
     }
   }
@@ -188,6 +213,8 @@ async function api(req: IncomingMessage, res: ServerResponse, url: URL) {
     }
     const s = services.find((x) => x.id === one);
     if (!s) return refuse(res, 404, 'NOT_FOUND', 'There is no such service.');
+    if (action === 'releases') return send(res, 200, { releases: releases(s) });
+    if (req.method === 'PATCH') return send(res, 200, { plan: plan(s, 'update') });
     if (action === 'logs') return send(res, 200, logs(url));
     if (req.method === 'DELETE') {
       services.splice(services.indexOf(s), 1);

@@ -1,12 +1,22 @@
 /* Every call the dashboard makes, by name. */
 import type { Page } from '@/state/entities';
 import { client, idempotencyKey, take } from './client';
-import type { AuditEntry, Credentials, Deployment, KeyCreate, MetricQuery, Node, NodeCreate, NodeUpdate, Service, ServiceRequest, ServiceUpdate } from './types';
+import type { AuditEntry, Credentials, Deployment, JobState, KeyCreate, MetricQuery, Node, NodeCreate, NodeUpdate, Plan, Service, ServiceDeployed, ServiceRequest, ServiceUpdate } from './types';
 
 const LIMIT = 200;
 const page = (cursor: string | undefined) => ({ limit: LIMIT, ...(cursor ? { cursor } : {}) });
 
 export type ServiceAction = 'start' | 'stop' | 'restart' | 'adopt';
+
+/* The same operation answers a plan or a deployment, as it was asked. */
+function planOf(reply: ServiceDeployed | { plan: Plan }): Plan {
+  if (!('plan' in reply)) throw new Error('The hub deployed where a plan was asked for.');
+  return reply.plan;
+}
+function deployedOf(reply: ServiceDeployed | { plan: Plan }): ServiceDeployed {
+  if ('plan' in reply) throw new Error('The hub answered a plan where a deployment was asked for.');
+  return reply;
+}
 
 export const hub = {
   // sessions
@@ -38,9 +48,25 @@ export const hub = {
   },
   service: async (serviceId: string, signal?: AbortSignal) =>
     (await take(client.GET('/services/{serviceId}', { params: { path: { serviceId } }, signal }))).service,
-  deploy: (body: ServiceRequest, key: string) =>
-    take(client.POST('/services', { body, params: { header: { 'Idempotency-Key': key } } })),
-  updateService: (serviceId: string, body: ServiceUpdate) => take(client.PATCH('/services/{serviceId}', { params: { path: { serviceId } }, body })),
+  deploy: async (body: ServiceRequest, key: string) =>
+    deployedOf(await take(client.POST('/services', { body, params: { header: { 'Idempotency-Key': key } } }))),
+  updateService: async (serviceId: string, body: ServiceUpdate) =>
+    deployedOf(await take(client.PATCH('/services/{serviceId}', { params: { path: { serviceId } }, body }))),
+  async updatePlan(serviceId: string, body: ServiceUpdate) {
+    const reply = await take(client.PATCH('/services/{serviceId}', { params: { path: { serviceId }, query: { plan: true } }, body }));
+    return planOf(reply);
+  },
+  releases: async (serviceId: string, signal?: AbortSignal) =>
+    (await take(client.GET('/services/{serviceId}/releases', { params: { path: { serviceId } }, signal }))).releases,
+  async rollbackPlan(serviceId: string, release: number) {
+    return planOf(await take(client.POST('/services/{serviceId}/rollback', { params: { path: { serviceId }, query: { plan: true } }, body: { release } })));
+  },
+  async rollback(serviceId: string, release: number) {
+    const reply = await take(client.POST('/services/{serviceId}/rollback', {
+      params: { path: { serviceId }, header: { 'Idempotency-Key': idempotencyKey() } }, body: { release },
+    }));
+    return deployedOf(reply);
+  },
   act: async (serviceId: string, action: ServiceAction) =>
     (await take(client.POST(`/services/{serviceId}/${action}`, { params: { path: { serviceId } } }))).service,
   removeService: (serviceId: string, confirm: string, volumes: string[]) =>
@@ -66,6 +92,7 @@ export const hub = {
     (await take(client.GET('/deployments', { params: { query: { service_id: service, limit: 20 } }, signal }))).deployments,
   deploymentAnalytics: async (signal?: AbortSignal) =>
     (await take(client.GET('/deployments', { params: { query: { limit: 1 } }, signal }))).analytics,
+  cancelDeployment: (deploymentId: string) => take(client.POST('/deployments/{deploymentId}/cancel', { params: { path: { deploymentId } } })),
   deployment: async (deploymentId: string, signal?: AbortSignal) =>
     (await take(client.GET('/deployments/{deploymentId}', { params: { path: { deploymentId } }, signal }))).deployment,
 
@@ -77,6 +104,18 @@ export const hub = {
   // the hub itself
   system: async (signal?: AbortSignal) => (await take(client.GET('/system', { signal }))).system,
   config: async (signal?: AbortSignal) => (await take(client.GET('/config', { signal }))).settings,
+  jobs: async (state: JobState | undefined, signal?: AbortSignal) =>
+    take(client.GET('/jobs', { params: { query: { limit: 100, ...(state ? { state } : {}) } }, signal })),
+  cancelJob: (jobId: string) => take(client.POST('/jobs/{jobId}/cancel', { params: { path: { jobId } } })),
+  retryJob: (jobId: string) => take(client.POST('/jobs/{jobId}/retry', { params: { path: { jobId } } })),
+  schedules: async (signal?: AbortSignal) => (await take(client.GET('/schedules', { signal }))).schedules,
+  secrets: async (signal?: AbortSignal) => (await take(client.GET('/secrets', { params: { query: { limit: 1000 } }, signal }))).secrets,
+  setSecret: (secretName: string, value: string) => take(client.PUT('/secrets/{secretName}', { params: { path: { secretName } }, body: { value } })),
+  deleteSecret: (secretName: string) => take(client.DELETE('/secrets/{secretName}', { params: { path: { secretName } } })),
+  registries: async (signal?: AbortSignal) => (await take(client.GET('/registries', { signal }))).registries,
+  setRegistry: (registryHost: string, username: string, password: string) =>
+    take(client.PUT('/registries/{registryHost}', { params: { path: { registryHost } }, body: { username, password } })),
+  deleteRegistry: (registryHost: string) => take(client.DELETE('/registries/{registryHost}', { params: { path: { registryHost } } })),
   keys: async (signal?: AbortSignal) => (await take(client.GET('/keys', { params: { query: { limit: 1000 } }, signal }))).keys,
   createKey: (body: KeyCreate) => take(client.POST('/keys', { body })),
   revokeKey: (keyId: string) => take(client.DELETE('/keys/{keyId}', { params: { path: { keyId } } })),

@@ -5,7 +5,7 @@ import { Ago } from './Ago';
 import { Progress } from './Progress';
 import { Status } from './Status';
 
-export const isOver = (d: Deployment) => ['completed', 'failed', 'rolled_back'].includes(d.status.state);
+export const isOver = (d: Deployment) => ['completed', 'failed', 'rolled_back', 'cancelled', 'superseded'].includes(d.status.state);
 
 /* One deployment on one line, for lists. */
 export function DeploymentRow({ deployment: d }: { deployment: Deployment }) {

@@ -1,5 +1,5 @@
 /* A state as shape, word and colour: never by colour alone. */
-import { CircleAlert, CircleCheck, CircleDashed, CircleDot, CirclePause, CircleX, LoaderCircle, RotateCcw, Wrench, type LucideIcon } from 'lucide-react';
+import { Ban, CircleAlert, CircleCheck, CircleDashed, CircleDot, CirclePause, CircleX, LoaderCircle, RotateCcw, Wrench, type LucideIcon } from 'lucide-react';
 import { cn } from '@/lib/cn';
 import { words } from '@/lib/format';
 
@@ -31,6 +31,8 @@ const STATES: Record<string, [Tone, LucideIcon]> = {
   testing: ['busy', LoaderCircle],
   completed: ['ok', CircleCheck],
   rolled_back: ['warn', RotateCcw],
+  cancelled: ['idle', Ban],
+  superseded: ['idle', Ban],
   success: ['ok', CircleCheck],
   skipped: ['idle', CircleDashed],
   warning: ['warn', CircleAlert],

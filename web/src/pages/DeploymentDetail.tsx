@@ -3,6 +3,7 @@ import { useMemo } from 'react';
 import { Link, useParams } from 'react-router';
 import type { Deployment } from '@/api/types';
 import { Ago } from '@/components/Ago';
+import { CancelDeployment } from '@/components/CancelDeployment';
 import { DeployedService } from '@/components/DeployedService';
 import { isOver } from '@/components/DeploymentRow';
 import { Facts } from '@/components/Facts';
@@ -12,6 +13,7 @@ import { Phases } from '@/components/Phases';
 import { Progress } from '@/components/Progress';
 import { Failed } from '@/components/States';
 import { Status } from '@/components/Status';
+import { SwitchReceipt } from '@/components/SwitchReceipt';
 import { Button } from '@/components/ui/button';
 import { Card, CardHeader } from '@/components/ui/card';
 import { SkeletonRows } from '@/components/ui/skeleton';
@@ -20,6 +22,7 @@ import { useEntity } from '@/hooks/useEntity';
 import { useNow } from '@/hooks/useNow';
 import { useSystem } from '@/hooks/useSystem';
 import { clock, stamped } from '@/lib/logs';
+import { useMay } from '@/state/session';
 import { dateTime, duration, NOTHING, words } from '@/lib/format';
 
 const PARENT = { to: '/deployments', label: 'Deployments' };
@@ -33,7 +36,7 @@ function Elapsed({ deployment: d }: { deployment: Deployment }) {
 
 function StateCard({ deployment: d }: { deployment: Deployment }) {
   const { state, progress, message } = d.status;
-  const bad = state === 'failed' || state === 'rolled_back';
+  const bad = ['failed', 'rolled_back', 'cancelled', 'superseded'].includes(state);
   return (
     <Card aria-labelledby="t-state">
       <CardHeader id="t-state" title="State" actions={<span className="text-xs text-muted"><Elapsed deployment={d} /></span>} />
@@ -99,6 +102,7 @@ export default function DeploymentDetail() {
   const { id = '' } = useParams();
   const { item: d, error, reload } = useEntity('deployment', id);
   const { data: system } = useSystem();
+  const mayAct = useMay('operator');
   const logs = d?.status.logs;
   const lines = useMemo(() => (logs ?? []).map((raw, key) => {
     const { time, text } = stamped(raw);
@@ -110,11 +114,12 @@ export default function DeploymentDetail() {
       <PageHeader
         title={`${d.serviceName}${d.changes.toVersion ? ` ${d.changes.toVersion}` : ''}`} parent={PARENT}
         hint={<>{changeOf(d)} by {d.deployment.initiatedBy}, <Ago at={d.timing.startedAt} /></>}
-        actions={<Button asChild><Link to="/services/new"><Rocket aria-hidden />Deploy another</Link></Button>}
+        actions={<>{mayAct && <CancelDeployment deployment={d} />}<Button asChild><Link to="/services/new"><Rocket aria-hidden />Deploy another</Link></Button></>}
       />
       <div className="grid items-start gap-4 lg:grid-cols-[minmax(0,1fr)_320px]">
         <div className="min-w-0 space-y-4">
           <StateCard deployment={d} />
+          {d.receipt && <SwitchReceipt receipt={d.receipt} />}
           <Card aria-labelledby="t-log" className="overflow-hidden">
             <CardHeader id="t-log" title="Log" />
             <LogLines lines={lines} label="Log of the deployment" empty="Nothing has been logged yet." />

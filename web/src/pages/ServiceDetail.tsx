@@ -7,6 +7,7 @@ import { Charts } from '@/components/Charts';
 import { DeploymentRow } from '@/components/DeploymentRow';
 import { Facts } from '@/components/Facts';
 import { PageHeader } from '@/components/PageHeader';
+import { Releases } from '@/components/Releases';
 import { ServiceActions } from '@/components/ServiceActions';
 import { ServiceLogsCard } from '@/components/ServiceLogs';
 import { imageOf, webUrl } from '@/components/ServiceRow';
@@ -101,6 +102,7 @@ export default function ServiceDetail() {
         <div className="min-w-0 space-y-5">
           <Charts specs={service.container.resources.memory == null ? SERVICE_CHARTS : LIMITED_SERVICE_CHARTS} entityId={service.id} />
           <ServiceLogsCard id={service.id} />
+          {service.managed && <Releases service={service} />}
           <ServiceDeployments id={service.id} />
         </div>
         <div className="max-lg:order-first"><ServiceFacts service={service} nodeName={node?.name ?? '…'} /></div>

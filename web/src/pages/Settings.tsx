@@ -5,11 +5,17 @@ import { useMay } from '@/state/session';
 import { Audit } from './settings/Audit';
 import { Config } from './settings/Config';
 import { Integrations } from './settings/Integrations';
+import { Jobs } from './settings/Jobs';
 import { Keys } from './settings/Keys';
+import { Registries } from './settings/Registries';
+import { Secrets } from './settings/Secrets';
 import { SessionCard } from './settings/SessionCard';
 
 const TABS = [
   { id: 'keys', label: 'Keys', body: Keys, admin: true },
+  { id: 'secrets', label: 'Secrets', body: Secrets, admin: false },
+  { id: 'registries', label: 'Registries', body: Registries, admin: false },
+  { id: 'jobs', label: 'Jobs', body: Jobs, admin: false },
   { id: 'audit', label: 'Audit', body: Audit, admin: true },
   { id: 'config', label: 'Configuration', body: Config, admin: true },
   { id: 'integrations', label: 'Integrations', body: Integrations, admin: false },

@@ -20,14 +20,14 @@ const NODE: Node = {
   id: '0193a1b2-7c3d-7e4f-8a5b-6c7d8e9f0a1b', name: 'attic', type: 'hub', provider: 'local', region: null, labels: {},
   resources: { cpu: 4, memory: 16.5, storage: 512, bandwidth: null },
   networking: { tailscaleIP: null, hostname: 'attic', addresses: ['192.168.1.20'] },
-  status: 'active',
+  engine: { kind: 'local' }, status: 'active',
   monitoring: { datadogHost: null, lastHealthCheck: TIME, uptime: 100 },
   metadata: { createdAt: TIME, updatedAt: TIME, lastSeen: TIME, osVersion: 'Debian 12', dockerVersion: '27.3.1', kernelVersion: '6.1.0', architecture: 'x86_64', engineName: 'docker', engineVersion: '27.3.1', version: '1.0.0' },
 };
 export const mockInfrastructureNode = (part?: Partly<Node>): Node => merge(NODE, part);
 
 const SERVICE: Service = {
-  id: '0193a1b2-8d4e-7f50-9b6c-7d8e9f0a1b2c', serviceId: 'hello', name: 'hello', type: 'web', nodeId: NODE.id, managed: true, environment: 'production', labels: {},
+  id: '0193a1b2-8d4e-7f50-9b6c-7d8e9f0a1b2c', serviceId: 'hello', ordinal: 1, instances: { wanted: 1, running: 1, healthy: 1 }, placement: null, name: 'hello', type: 'web', nodeId: NODE.id, managed: true, environment: 'production', labels: {},
   container: {
     image: 'ghcr.io/example/hello', tag: '1.2', ports: [], environment: ['GREETING'], volumes: [{ source: 'hello-data', target: '/data' }, { source: '/srv/media', target: '/media' }],
     id: '5f2b8c0e9d7a', digest: null, command: null, resources: { cpu: null, memory: null }, state: 'running', restartCount: 0, createdAt: TIME, tty: false,
