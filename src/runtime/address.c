@@ -126,19 +126,37 @@ static void place_url(json_t *d, const json_t *node)
     (void)json_put(d, "networking.url", json_string(text));
 }
 
+/* The instance's own address, for checks and upstreams; people are told the route's, where there is one. */
+static void tell_route(json_t *d)
+{
+    const char *own = json_str(d, "networking.url"), *host = own ? strstr(own, "://") : NULL;
+    const char *route = json_str(d, "networking.routeUrl");
+    (void)json_put(d, "networking.address", host ? json_string(host + 3) : json_null());
+    if (host && route)
+        (void)json_put(d, "networking.url", json_string(route));
+}
+
 void runtime_instance_fill(struct runtime *r, json_t *d, const struct engine_container *c)
 {
     runtime_fill_container(d, c);
-    if (str_eq(json_str(d, "nodeId"), r->hub_id))
-        return;
-    _cleanup_entity_ struct entity *x = table_get(r->nodes, json_str(d, "nodeId"));
-    _cleanup_json_ json_t *node = x ? entity_document(x) : NULL;
-    place_url(d, node);
+    if (!str_eq(json_str(d, "nodeId"), r->hub_id)) {
+        _cleanup_entity_ struct entity *x = table_get(r->nodes, json_str(d, "nodeId"));
+        _cleanup_json_ json_t *node = x ? entity_document(x) : NULL;
+        place_url(d, node);
+    }
+    tell_route(d);
 }
 
 bool runtime_instance_address(const json_t *d, char *ret, size_t size)
 {
-    const char *url = json_str(d, "networking.url"), *host = url ? strstr(url, "://") : NULL;
+    const char *address = json_str(d, "networking.address");
+    if (address) {
+        str_copy(ret, size, address);
+        return strlen(address) < size;
+    }
+    /* Of a document that was written before there were routes. */
+    const char *url = json_str(d, "networking.routeUrl") ? NULL : json_str(d, "networking.url");
+    const char *host = url ? strstr(url, "://") : NULL;
     if (!host || strlen(host + 3) >= size)
         return false;
     str_copy(ret, size, host + 3);

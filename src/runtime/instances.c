@@ -158,6 +158,7 @@ static void make_blank(json_t *d, unsigned ordinal, const char *node_id)
     for (size_t i = 0; i < ARRAY_LEN(of_one_container); i++)
         (void)json_object_set_new(json_at(d, "container"), of_one_container[i], json_null());
     (void)json_put(d, "networking.url", json_null());
+    (void)json_put(d, "networking.address", json_null());
     (void)json_put(d, "networking.ports", json_array());
     (void)json_object_set_new(d, "status",
                               json_pack("{s:s, s:s, s:n, s:n, s:s}", "deployment", "deploying", "health", "unknown",

@@ -9,14 +9,16 @@
 void probe_of(const json_t *d, struct probe *ret)
 {
     *ret = (struct probe){ .kind = PROBE_NONE };
-    const char *path = json_str(d, "networking.healthCheck.path"), *url = json_str(d, "networking.url");
+    char url[300] = "http://";
+    const char *path = json_str(d, "networking.healthCheck.path");
+    bool reached = runtime_instance_address(d, url + strlen(url), sizeof url - strlen(url));
     ret->timeout_ms = (long)(json_num(d, "networking.healthCheck.timeout", 5) * 1000);
-    if (path && url) {
+    if (path && reached) {
         ret->kind = PROBE_HTTP;
         (void)snprintf(ret->url, sizeof ret->url, "%s%s", url, path);
     } else if (!path && json_is_array(json_at(d, "networking.healthCheck.command"))) {
         ret->kind = PROBE_ENGINE;
-    } else if (url && json_flag(d, "managed", false)) {
+    } else if (reached && json_flag(d, "managed", false)) {
         ret->kind = PROBE_TCP;
         str_copy(ret->url, sizeof ret->url, url);
     }
@@ -27,11 +29,9 @@ static size_t swallow(char *bytes UNUSED, size_t size, size_t n, void *ctx UNUSE
     return size * n;
 }
 
-void *probe_handle(const struct probe *p)
+void probe_prepare(void *handle, const struct probe *p)
 {
-    CURL *h = curl_easy_init();
-    if (!h)
-        return NULL;
+    CURL *h = handle;
     (void)curl_easy_setopt(h, CURLOPT_URL, p->url);
     (void)curl_easy_setopt(h, CURLOPT_TIMEOUT_MS, p->timeout_ms);
     (void)curl_easy_setopt(h, CURLOPT_CONNECTTIMEOUT_MS, p->timeout_ms);
@@ -44,7 +44,6 @@ void *probe_handle(const struct probe *p)
     (void)curl_easy_setopt(h, CURLOPT_MAXFILESIZE, 1L << 20);
     /* The socket of a bare connection is looked at afterwards, so curl must not close it first. */
     (void)curl_easy_setopt(h, p->kind == PROBE_TCP ? CURLOPT_CONNECT_ONLY : CURLOPT_FORBID_REUSE, 1L);
-    return h;
 }
 
 /* A publishing proxy takes every connection and closes it at once when nobody listens behind it. */
@@ -109,9 +108,10 @@ int runtime_check_health(const json_t *d, const struct engine_container *c, cons
         str_copy(ret_reason, size, "its port is not published, so it cannot be checked");
         return 0;
     }
-    CURL *h = probe_handle(&p);
+    CURL *h = curl_easy_init();
     if (!h)
         return -1;
+    probe_prepare(h, &p);
     (void)curl_easy_setopt(h, CURLOPT_NOPROGRESS, 0L);
     (void)curl_easy_setopt(h, CURLOPT_XFERINFOFUNCTION, stop_asked);
     (void)curl_easy_setopt(h, CURLOPT_XFERINFODATA, (void *)(uintptr_t)stop);

@@ -123,6 +123,7 @@ static int move_document(json_t *d, void *ctx)
     (void)json_put(d, "container.id", json_null());
     (void)json_put(d, "container.state", json_null());
     (void)json_put(d, "networking.url", json_null());
+    (void)json_put(d, "networking.address", json_null());
     (void)json_put(d, "networking.ports", json_array());
     (void)json_put(d, "status.health", json_string("unknown"));
     (void)json_put(d, "status.deployment", json_string("failed"));

@@ -122,6 +122,7 @@ static void settle_vanished(struct runtime *r, const struct vanished *v, const c
                !str_eq(json_str(d, "status.deployment"), "updating") && json_str(d, "container.state")) {
         (void)json_put(d, "container.state", json_null());
         (void)json_put(d, "networking.url", json_null());
+        (void)json_put(d, "networking.address", json_null());
         (void)json_put(d, "networking.ports", json_array());
         (void)json_put(d, "status.deployment", json_string("failed"));
         (void)json_put(d, "status.health", json_string("unknown"));
