@@ -5,6 +5,8 @@
 
 #include <stdio.h>
 
+#define RELEASES_KEPT 5
+
 static void unref_blob(void *p)
 {
     blob_unref(p);
@@ -19,28 +21,6 @@ static bool busy(void *ctx, const char *service_id, char *ret_reason, size_t siz
     if (under_way)
         (void)snprintf(ret_reason, size, "A deployment of this service is under way. Wait for its end.");
     return under_way;
-}
-
-/* Deployments that an earlier hub left: each has its job, which goes on from the journal. */
-static int find_unfinished(struct deployments *d, struct error *e)
-{
-    _cleanup_conn_ struct store_conn *c = NULL;
-    _cleanup_rows_ struct store_rows *rows = NULL;
-    int r = store_acquire(d->store, STORE_READ, &c, e);
-    if (r == 0)
-        r = store_query(
-            c, e, &rows,
-            "SELECT id, service_instance_id FROM deployment_events WHERE state NOT IN ('completed', 'failed', 'rolled_back')",
-            "");
-    while (r == 0 && (r = rows_next(rows, e)) == 1) {
-        char *id = strdup(rows_text(rows, 0));
-        r = id && map_set(d->active, rows_text(rows, 1), id) == 0 ? 0 : error_set(e, ERR_INTERNAL, "No memory.");
-        if (r < 0)
-            free(id);
-        else
-            log_info("Deployment %s was left unfinished and goes on.", rows_text(rows, 0));
-    }
-    return r;
 }
 
 struct stuck {
@@ -87,35 +67,6 @@ static int settle_stuck(struct deployments *d, struct error *e)
     return r;
 }
 
-/* An unfinished deployment whose job row was never written gets one. */
-static int ensure_jobs(struct deployments *d, struct error *e)
-{
-    struct stuck *s = calloc(1, sizeof *s);
-    char job[ID_LEN + 1];
-    if (!s)
-        return error_set(e, ERR_INTERNAL, "No memory.");
-    _cleanup_conn_ struct store_conn *c = NULL;
-    _cleanup_rows_ struct store_rows *rows = NULL;
-    int r = store_acquire(d->store, STORE_READ, &c, e);
-    if (r == 0)
-        r = store_query(
-            c, e, &rows,
-            "SELECT e.id FROM deployment_events e WHERE e.state NOT IN ('completed', 'failed', 'rolled_back') AND NOT EXISTS "
-            "(SELECT 1 FROM jobs j WHERE j.kind = 'deployment' AND j.state IN ('waiting', 'running') AND j.arguments LIKE '%' || e.id || '%')",
-            "");
-    while (r == 0 && (r = rows_next(rows, e)) == 1) {
-        if (s->n < ARRAY_LEN(s->ids))
-            str_copy(s->ids[s->n++], sizeof s->ids[0], rows_text(rows, 0));
-        r = 0;
-    }
-    for (size_t i = 0; r == 0 && i < s->n; i++) {
-        _cleanup_json_ json_t *arguments = json_pack("{s:s}", "deploymentId", s->ids[i]);
-        r = jobs_add(d->jobs, "deployment", arguments, clock_now_ms() + (int64_t)600 * 1000, job, e);
-    }
-    free(s);
-    return r;
-}
-
 int deployments_open(const struct deployments_options *o, struct deployments **ret, struct error *e)
 {
     struct deployments *d = calloc(1, sizeof *d);
@@ -126,11 +77,18 @@ int deployments_open(const struct deployments_options *o, struct deployments **r
     d->runtime = o->runtime;
     d->jobs = o->jobs;
     d->vault = o->vault;
+    d->secrets = o->secrets;
+    d->gateway = o->gateway;
+    d->releases_kept = o->releases_kept ? o->releases_kept : RELEASES_KEPT;
     (void)pthread_mutex_init(&d->lock, NULL);
     (void)pthread_mutex_init(&d->request_lock, NULL);
-    d->active = map_new(free);
+    (void)pthread_mutex_init(&d->queue_lock, NULL);
     d->live = map_new(unref_blob);
-    int r = d->active && d->live ? 0 : error_set(e, ERR_INTERNAL, "No memory.");
+    bool good = d->live != NULL;
+    struct map **texts[] = { &d->active, &d->waiting, &d->cancels, &d->committed };
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++)
+        good = (*texts[i] = map_new(free)) && good;
+    int r = good ? 0 : error_set(e, ERR_INTERNAL, "No memory.");
     if (r == 0)
         r = jobs_register(d->jobs,
                           &(struct job_kind){ .name = "deployment",
@@ -141,11 +99,9 @@ int deployments_open(const struct deployments_options *o, struct deployments **r
                                                          "what failed is deployed again by a new deployment." },
                           e);
     if (r == 0)
-        r = find_unfinished(d, e);
+        r = queue_restore(d, e);
     if (r == 0)
         r = settle_stuck(d, e);
-    if (r == 0)
-        r = ensure_jobs(d, e);
     if (r < 0) {
         deployments_close(d);
         return r;
@@ -160,7 +116,11 @@ void deployments_close(struct deployments *d)
     if (!d)
         return;
     map_free(d->active);
+    map_free(d->waiting);
+    map_free(d->cancels);
+    map_free(d->committed);
     map_free(d->live);
+    (void)pthread_mutex_destroy(&d->queue_lock);
     (void)pthread_mutex_destroy(&d->request_lock);
     (void)pthread_mutex_destroy(&d->lock);
     free(d);
@@ -171,5 +131,8 @@ const struct api_operation deployment_operations[] = {
     { "updateService", update_service },
     { "listDeployments", list_deployments },
     { "getDeployment", get_deployment },
+    { "cancelDeployment", cancel_deployment },
+    { "listReleases", list_releases },
+    { "rollbackService", rollback_service },
 };
 const size_t deployment_operation_count = ARRAY_LEN(deployment_operations);

@@ -17,10 +17,27 @@ struct deployments_options {
     struct runtime *runtime;
     struct jobs *jobs;
     struct vault *vault;
+    struct secrets *secrets; /* configuration's; NULL: no request may name one */
+    struct gateway *gateway; /* NULL: services have no routes */
+    int releases_kept;       /* releases of a service that can be deployed again; 0: 5 */
 };
 /* Registers its job kind and settles what an earlier run left; call before jobs_start. */
 int deployments_open(const struct deployments_options *o, struct deployments **ret, struct error *e);
 void deployments_close(struct deployments *d);
+
+/* Other rooms' deployments: a merge patch of the service's request, as PATCH /services/{service} takes it. What needs
+ * the role admin is refused unless `admin`. Errors as the operation's. */
+struct deployment_origin {
+    const char *trigger; /* "manual" "github_actions" "travis_ci" "rollback" */
+    const char *initiated_by, *pipeline; /* pipeline NULL: none */
+    const json_t *git;   /* as GitRequest; NULL: none */
+    bool admin;
+};
+int deployments_change(struct deployments *d, const char *service, const json_t *patch,
+                       const struct deployment_origin *origin, char ret_id[37], struct error *e);
+/* The state of a deployment ("completed"), by its id; ERR_NOT_FOUND. `ret_message` may be NULL. */
+int deployments_state(struct deployments *d, const char *id, char ret_state[24], char ret_message[512],
+                      struct error *e);
 
 extern const struct api_operation deployment_operations[];
 extern const size_t deployment_operation_count;

@@ -17,10 +17,12 @@ static void add(json_t *list, const char *key, const json_t *old, const json_t *
     if (json_array_size(list) >= CHANGES_MAX || json_equal((json_t *)old, (json_t *)now))
         return;
     _cleanup_free_ char *before = old ? value_text(old) : NULL, *after = now ? value_text(now) : NULL;
+    /* A text is a secret; the name of one is none. */
+    bool mask_after = mask && json_is_string(now), mask_before = mask && json_is_string(old);
     json_t *one = json_pack("{s:s, s:s?, s:s}", "key", key, "newValue",
-                            after ? (mask ? ENVIRONMENT_MASK : after) : NULL, "source", source);
+                            after ? (mask_after ? ENVIRONMENT_MASK : after) : NULL, "source", source);
     if (one && before)
-        (void)json_object_set_new(one, "oldValue", json_string(mask ? ENVIRONMENT_MASK : before));
+        (void)json_object_set_new(one, "oldValue", json_string(mask_before ? ENVIRONMENT_MASK : before));
     (void)json_array_append_new(list, one);
 }
 
@@ -90,6 +92,11 @@ static const char *version_of(const json_t *specification, const struct image_na
     return said ? said : image->tag[0] ? image->tag : image->digest;
 }
 
+static bool only_instances(const json_t *list)
+{
+    return json_array_size(list) == 1 && str_eq(json_str(json_array_get(list, 0), "key"), "instances");
+}
+
 json_t *changes_between(const json_t *old, const json_t *now, const json_t *old_environment,
                         const json_t *new_environment)
 {
@@ -103,9 +110,10 @@ json_t *changes_between(const json_t *old, const json_t *now, const json_t *old_
     walk_environment(list, old_environment, new_environment);
     bool image_changed = !had || !str_eq(old_image, new_image);
     json_t *changes = json_pack("{s:s, s:s, s:o}", "type",
-                                !old            ? "create"
-                                : image_changed ? "update"
-                                                : "config_change",
+                                !old                   ? "create"
+                                : image_changed        ? "update"
+                                : only_instances(list) ? "scale"
+                                                       : "config_change",
                                 "toVersion", version_of(now, &new_name), "configChanges", list);
     if (old)
         (void)json_object_set_new(changes, "fromVersion", json_string(version_of(old, &old_name)));

@@ -2,11 +2,13 @@
 #ifndef HB_DEPLOYMENT_INTERNAL_H
 #define HB_DEPLOYMENT_INTERNAL_H
 
+#include "base/blob.h"
 #include "base/clock.h"
 #include "base/id.h"
 #include "base/json.h"
 #include "base/map.h"
 #include "base/str.h"
+#include "configuration/secrets.h"
 #include "deployment/deployments.h"
 #include "deployment/machine.h"
 #include "runtime/image_name.h"
@@ -22,10 +24,17 @@ struct deployments {
     struct runtime *runtime;
     struct jobs *jobs;
     struct vault *vault;
+    struct secrets *secrets; /* NULL: there are none */
+    struct gateway *gateway; /* NULL: there is none */
+    int releases_kept;
     pthread_mutex_t lock;
     struct map *active; /* service instance id -> deployment id (owned text): one at a time a service */
     struct map *live;   /* deployment id -> struct blob: the newest document of those under way */
-    pthread_mutex_t request_lock; /* one POST or PATCH is planned at a time */
+    struct map *waiting; /* service instance id -> deployment id that is the next one (owned text) */
+    struct map *cancels; /* deployment id -> who wants it cancelled (owned text) */
+    struct map *committed; /* deployment id -> anything: it cannot be cancelled any more */
+    pthread_mutex_t request_lock; /* one request is planned at a time; taken before queue_lock */
+    pthread_mutex_t queue_lock;   /* one moves the queues at a time; taken before lock */
 };
 
 /* A release: what to run, whole. Specification without the environment's values; those are secrets. */
@@ -33,7 +42,7 @@ struct release {
     char id[ID_LEN + 1];
     int number;
     json_t *specification; /* as ServiceDeploymentRequest; environment values masked */
-    json_t *environment;   /* object key -> value: secrets */
+    json_t *environment;   /* object key -> text (a secret), or {secret, version} */
 };
 void release_done(struct release *r);
 /* release.c */
@@ -42,11 +51,26 @@ int release_from_request(const json_t *request, struct release *ret, struct erro
 /* Stars in place of the environment's values (their lines of 6 bytes or more) in what a container or an engine said. */
 void release_mask(const struct release *r, char *text);
 json_t *release_request(const struct release *r); /* whole again, with secrets; new reference */
-int release_store(struct deployments *d, const char *service_id, struct release *r, struct error *e);
+/* Gives it its id and number; the secrets' versions that it names are held. */
+int release_store(struct deployments *d, const char *service_id, const char *by, struct release *r, struct error *e);
 int release_load(struct deployments *d, const char *release_id, struct release *ret, struct error *e);
 /* The one that serves, else the newest; ERR_NOT_FOUND when there is none. */
 int release_current(struct deployments *d, const char *service_id, struct release *ret, struct error *e);
 int release_mark_serving(struct deployments *d, const char *release_id, const char *digest, struct error *e);
+/* The one that is to serve after all that is under way: what a change changes. As `release_current`. */
+int release_wanted(struct deployments *d, const char *service_id, struct release *ret, struct error *e);
+/* The one that will serve when what runs now has ended: of the deployment that runs, else as `release_current`. */
+int release_before(struct deployments *d, const char *service_id, struct release *ret, struct error *e);
+/* An earlier one by its number; 0: the one that served before the current one. `ret_digest` is what it ran, "" unknown. */
+int release_earlier(struct deployments *d, const char *service_id, int number, struct release *ret, char *ret_digest,
+                    size_t size, bool *ret_served, struct error *e);
+/* The values that name a secret instead of a text get the version that they mean now; files too. ERR_VALIDATION names
+ * the field. */
+int release_pin_secrets(struct deployments *d, json_t *request, struct error *e);
+
+/* rollback.c: after a switch: the images of the releases that are kept get a tag of our own on the node, those of
+ * others lose it. A failure is logged, and tried again after the next. */
+void releases_keep(struct deployments *d, const char *service_id, const char *service, struct container_engine *engine);
 
 /* diff.c: the seed's `changes` between two specifications (old may be NULL). */
 json_t *changes_between(const json_t *old, const json_t *new_, const json_t *old_environment,
@@ -62,10 +86,30 @@ void record_done(struct record *r);
 int record_insert(struct deployments *d, struct record *r, struct error *e);
 int record_load(struct deployments *d, const char *id, struct record *ret, struct error *e);
 int record_save(struct deployments *d, struct record *r, struct error *e); /* row, memory, event */
+/* Writes how and when it ended into the document; record_save is still to be called. */
+void record_end(struct record *r, const char *state, const char *message);
 void record_publish(struct deployments *d, struct record *r); /* memory and event only */
 void record_log(struct record *r, const char *fmt, ...) PRINTF_LIKE(2, 3);
 void record_forget_live(struct deployments *d, const char *id);
 bool record_final(const json_t *document);
+json_t *record_row_document(struct store_rows *rows); /* of RECORD_COLUMNS */
+#define RECORD_COLUMNS \
+    "id, service_instance_id, service_name, node_id, deployment_config, changes, status, timing, monitoring_impact, git_metadata, release_id, created_at, receipt"
+struct blob *record_live(struct deployments *d, const char *id); /* the newest document; NULL: not under way */
+
+/* queue.c: one deployment of a service at a time; one waits, and a newer one takes its place. */
+/* Writes the record; the deployment begins at once, or waits. */
+int queue_enter(struct deployments *d, struct record *r, struct error *e);
+/* It has ended: the one that waits begins. */
+void queue_leave(struct deployments *d, const char *service_id, const char *id);
+int queue_restore(struct deployments *d, struct error *e); /* at start: what an earlier hub left */
+/* ERR_CONFLICT with the reason when it is too late. */
+int queue_cancel(struct deployments *d, const char *id, const char *by, struct error *e);
+/* For the runner. Whether someone wants it cancelled, asked wherever a step waits; and by whom. */
+bool deployment_cancelled(struct deployments *d, const char *id);
+/* Asked once before the switch: true, and from now on a wish to cancel is refused; false: cancelled. */
+bool deployment_commit(struct deployments *d, const char *id);
+
 /* journal.c */
 int journal_write(struct deployments *d, const char *deployment_id, const char *step, const char *mark,
                   const json_t *facts, struct error *e);
@@ -105,5 +149,8 @@ int deploy_service(void *room, struct request *rq, struct reply *rp, struct erro
 int update_service(void *room, struct request *rq, struct reply *rp, struct error *e);
 int list_deployments(void *room, struct request *rq, struct reply *rp, struct error *e);
 int get_deployment(void *room, struct request *rq, struct reply *rp, struct error *e);
+int cancel_deployment(void *room, struct request *rq, struct reply *rp, struct error *e);
+int list_releases(void *room, struct request *rq, struct reply *rp, struct error *e);
+int rollback_service(void *room, struct request *rq, struct reply *rp, struct error *e);
 
 #endif

@@ -108,9 +108,9 @@ static int finish(struct run *r, const char *state, const char *message, struct 
     if (res < 0)
         return res;
     record_forget_live(d, r->id);
-    (void)pthread_mutex_lock(&d->lock);
-    (void)map_remove(d->active, r->service_id);
-    (void)pthread_mutex_unlock(&d->lock);
+    if (str_eq(state, "completed") && r->engine)
+        releases_keep(d, r->service_id, r->name, r->engine);
+    queue_leave(d, r->service_id, r->id);
     return 0;
 }
 

@@ -139,6 +139,45 @@ ALTER TABLE infrastructure_nodes ADD COLUMN engine TEXT;
 
 -- deployment
 
+-- States that end a deployment before its turn, the receipt of the switch, and who wanted it cancelled.
+CREATE TABLE deployment_events_new (
+    id VARCHAR(255) PRIMARY KEY,
+    service_instance_id VARCHAR(255) NOT NULL,
+    service_id VARCHAR(511) NOT NULL,
+    service_name VARCHAR(255) NOT NULL,
+    trigger_kind VARCHAR(30) NOT NULL CHECK (trigger_kind IN ('github_actions', 'travis_ci', 'manual', 'rollback')),
+    environment VARCHAR(20) NOT NULL CHECK (environment IN ('development', 'staging', 'production')),
+    state VARCHAR(20) NOT NULL CHECK (state IN ('initiated', 'building', 'deploying', 'testing', 'completed', 'failed',
+                                                'rolled_back', 'cancelled', 'superseded')),
+    node_id VARCHAR(255),
+    release_id VARCHAR(255),
+    deployment_config TEXT NOT NULL,
+    changes TEXT NOT NULL,
+    status TEXT NOT NULL,
+    timing TEXT NOT NULL,
+    monitoring_impact TEXT NOT NULL,
+    git_metadata TEXT,
+    receipt TEXT,
+    cancelled_by VARCHAR(255),
+    created_at BIGINT NOT NULL,
+    updated_at BIGINT NOT NULL
+);
+INSERT INTO deployment_events_new (id, service_instance_id, service_id, service_name, trigger_kind, environment, state,
+                                   node_id, release_id, deployment_config, changes, status, timing, monitoring_impact,
+                                   git_metadata, created_at, updated_at)
+SELECT id, service_instance_id, service_id, service_name, trigger_kind, environment, state, node_id, release_id,
+       deployment_config, changes, status, timing, monitoring_impact, git_metadata, created_at, updated_at
+FROM deployment_events;
+DROP TABLE deployment_events;
+ALTER TABLE deployment_events_new RENAME TO deployment_events;
+CREATE INDEX idx_deployment_events_service ON deployment_events(service_instance_id);
+CREATE INDEX idx_deployment_events_timestamp ON deployment_events(created_at);
+CREATE INDEX idx_deployment_events_state ON deployment_events(state);
+
+-- `kept`: its image is pinned on the node and its secrets' versions are held, so that it can be deployed again.
+ALTER TABLE service_releases ADD COLUMN created_by VARCHAR(255);
+ALTER TABLE service_releases ADD COLUMN kept INTEGER NOT NULL DEFAULT 0;
+
 -- CI
 -- What a CI service sent: one row for ever, so that each is worked once. The payload is kept until it is worked.
 CREATE TABLE webhook_deliveries (
@@ -233,6 +272,13 @@ CREATE TABLE ci_rules (
     created_by VARCHAR(255) NOT NULL,
     created_at BIGINT NOT NULL
 );
+-- Up to when the runs of a repository are known from a source's API.
+CREATE TABLE ci_looks (
+    source VARCHAR(20) NOT NULL,
+    repository VARCHAR(255) NOT NULL,
+    known_until BIGINT NOT NULL,
+    PRIMARY KEY (source, repository)
+);
 -- What rules want deployed: waits for a person, then for gates, then is asked of deployment under its own id.
 CREATE TABLE ci_wanted (
     id VARCHAR(36) PRIMARY KEY,
@@ -247,6 +293,9 @@ CREATE TABLE ci_wanted (
     pipeline VARCHAR(255),
     git TEXT,
     gates TEXT NOT NULL,
+    gate_ms BIGINT NOT NULL,
+    order_key BIGINT NOT NULL,
+    deployment_id VARCHAR(36),
     decided_by VARCHAR(255),
     decided_at BIGINT,
     deadline_at BIGINT NOT NULL,
@@ -255,9 +304,10 @@ CREATE TABLE ci_wanted (
     UNIQUE (rule_id, cause)
 );
 CREATE INDEX idx_ci_wanted_state ON ci_wanted(state);
--- The last that was told of a deployment.
+-- The last that was told of a deployment, and the name that the one who was told has for it.
 CREATE TABLE ci_told (
     deployment_id VARCHAR(36) PRIMARY KEY,
     state VARCHAR(20) NOT NULL,
+    remote_id VARCHAR(24) NOT NULL,
     at BIGINT NOT NULL
 );

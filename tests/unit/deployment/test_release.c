@@ -93,7 +93,7 @@ static void o32_the_database_holds_no_value_in_clear(void **state)
     struct error e = ERROR_INIT;
     _cleanup_json_ json_t *asked = request();
     assert_int_equal(release_from_request(asked, &r, &e), 0);
-    assert_int_equal(release_store(&f->deployments, "service", &r, &e), 0);
+    assert_int_equal(release_store(&f->deployments, "service", "tester", &r, &e), 0);
     size_t files =
         canary_expect_none_in_files(canaries, ARRAY_LEN(canaries), f->dir, (const char *const[]){ "hub.secret", NULL });
     assert_true(files >= 2);
@@ -172,8 +172,8 @@ static void values_belong_to_their_release(void **state)
     _cleanup_json_ json_t *asked = request();
     assert_int_equal(release_from_request(asked, &a, &e), 0);
     assert_int_equal(release_from_request(asked, &b, &e), 0);
-    assert_int_equal(release_store(&f->deployments, "service", &a, &e), 0);
-    assert_int_equal(release_store(&f->deployments, "service", &b, &e), 0);
+    assert_int_equal(release_store(&f->deployments, "service", "tester", &a, &e), 0);
+    assert_int_equal(release_store(&f->deployments, "service", "tester", &b, &e), 0);
     struct store_conn *c = NULL;
     assert_int_equal(store_acquire(f->store, STORE_WRITE, &c, &e), 0);
     assert_int_equal(
@@ -201,7 +201,7 @@ static void the_current_one_serves_or_is_the_newest(void **state)
     for (int i = 0; i < 3; i++) {
         _cleanup_json_ json_t *asked = request();
         assert_int_equal(release_from_request(asked, &made[i], &e), 0);
-        assert_int_equal(release_store(&f->deployments, "service", &made[i], &e), 0);
+        assert_int_equal(release_store(&f->deployments, "service", "tester", &made[i], &e), 0);
     }
     assert_int_equal(release_current(&f->deployments, "service", &current, &e), 0);
     assert_string_equal(current.id, made[2].id);
