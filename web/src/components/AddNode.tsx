@@ -4,6 +4,7 @@ import { fieldErrors } from '@/api/errors';
 import { hub } from '@/api/hub';
 import type { NodeCreate } from '@/api/types';
 import { useAction } from '@/hooks/useAction';
+import { EngineFields, engineOf, NO_ENGINE } from './EngineFields';
 import { Button } from './ui/button';
 import { Dialog } from './ui/dialog';
 import { Field, Input, Select } from './ui/field';
@@ -15,10 +16,11 @@ const PROVIDERS: [NodeCreate['provider'], string][] = [
 function Form({ onClose }: { onClose: () => void }) {
   const navigate = useNavigate();
   const [form, setForm] = useState({ name: '', type: 'spoke', provider: 'local', region: '', hostname: '', publicIP: '' });
+  const [engine, setEngine] = useState(NO_ENGINE);
   const create = useCallback(async (body: NodeCreate) => {
     const node = await hub.createNode(body);
     void navigate(`/nodes/${node.id}`);
-    return `${node.name} is known now. It is offline until it has been seen.`;
+    return body.engine ? `${node.name} is known now. Its engine is being asked.` : `${node.name} is known now. It is offline until it has been seen.`;
   }, [navigate]);
   const { start, busy, error } = useAction(create, { quietError: true });
   const fields = fieldErrors(error);
@@ -29,7 +31,7 @@ function Form({ onClose }: { onClose: () => void }) {
     const networking = { ...(hostname && { hostname }), ...(publicIP && { publicIP }) };
     void start({
       name: name.trim(), type: type as NodeCreate['type'], provider: provider as NodeCreate['provider'],
-      ...(region && { region }), ...(Object.keys(networking).length > 0 && { networking }),
+      ...(region && { region }), ...engineOf(engine), ...(Object.keys(networking).length > 0 && { networking }),
     });
   };
   return (
@@ -49,11 +51,12 @@ function Form({ onClose }: { onClose: () => void }) {
         <Field label="Host name" optional error={fields['/networking/hostname']}>{(p) => <Input {...p} value={form.hostname} onChange={set('hostname')} placeholder="spoke-01.example.org" />}</Field>
         <Field label="Public address" optional error={fields['/networking/publicIP']}>{(p) => <Input {...p} value={form.publicIP} onChange={set('publicIP')} placeholder="203.0.113.7" />}</Field>
       </div>
+      <EngineFields form={engine} change={setEngine} errors={fields} />
       <div className="flex justify-end gap-2"><Button onClick={onClose}>Cancel</Button><Button type="submit" variant="primary" busy={busy}>Add node</Button></div>
     </form>
   );
 }
 
 export function AddNode({ open, onClose }: { open: boolean; onClose: () => void }) {
-  return <Dialog open={open} onClose={onClose} title="Add a node"><Form onClose={onClose} /></Dialog>;
+  return <Dialog open={open} onClose={onClose} title="Add a node" wide><Form onClose={onClose} /></Dialog>;
 }

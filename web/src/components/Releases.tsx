@@ -46,9 +46,9 @@ function ReleaseRow({ release: r, mayAct, onRoll }: { release: Release; mayAct: 
   return (
     <Tr>
       <Td className="font-medium">{r.number}</Td>
-      <Td className="max-w-64 truncate font-mono text-xs" title={r.digest ?? r.image}>{r.image}</Td>
+      <Td className="max-w-64 truncate font-mono text-xs max-sm:max-w-32" title={r.digest ?? r.image}>{r.image}</Td>
       <Td className="text-xs text-muted max-sm:hidden">{r.createdBy ?? NOTHING}</Td>
-      <Td className="text-xs text-muted">{r.servedAt ? <Ago at={r.servedAt} /> : 'never served'}</Td>
+      <Td className="text-xs text-muted max-sm:hidden">{r.servedAt ? <Ago at={r.servedAt} /> : 'never served'}</Td>
       <Td className="text-right">
         {r.serving ? <Status state="running" label="serves" />
           : mayAct && <Button size="sm" disabled={!r.rollback.possible} title={r.rollback.reason ?? undefined} aria-label={`Roll back to release ${r.number}`} onClick={onRoll}><Undo2 aria-hidden />Roll back</Button>}
@@ -71,7 +71,7 @@ export function Releases({ service }: { service: Service }) {
         : data.length === 0 ? <Empty icon={History} title="No release yet" />
         : (
           <Table>
-            <thead><tr><Th>No.</Th><Th>Image</Th><Th className="max-sm:hidden">By</Th><Th>Served</Th><Th><span className="sr-only">Action</span></Th></tr></thead>
+            <thead><tr><Th>No.</Th><Th>Image</Th><Th className="max-sm:hidden">By</Th><Th className="max-sm:hidden">Served</Th><Th><span className="sr-only">Action</span></Th></tr></thead>
             <tbody>{data.map((r) => <ReleaseRow key={r.number} release={r} mayAct={mayAct} onRoll={() => setChosen(r)} />)}</tbody>
           </Table>
         )}

@@ -19,6 +19,7 @@ export function ServiceRow({ service: s, node }: { service: Service; node?: stri
     <Tr>
       <Td className="max-w-72 max-md:max-w-[50vw]">
         <Link to={`/services/${s.id}`} className="font-medium break-words hover:underline">{s.name}</Link>
+        {s.instances.wanted > 1 && <span className="ml-1.5 text-xs text-muted" title={`Instance ${s.ordinal} of ${s.instances.wanted}`}>{s.ordinal}/{s.instances.wanted}</span>}
         {!s.managed && <span className="ml-2 rounded border border-line px-1 text-2xs text-muted" title="Seen on the machine, not deployed by hbcloud">found</span>}
         <p className="truncate font-mono text-2xs text-muted" title={imageOf(s)}>{imageOf(s)}</p>
       </Td>

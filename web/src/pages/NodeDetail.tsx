@@ -41,6 +41,7 @@ function NodeFacts({ node: n }: { node: Node }) {
         ['System', m.osVersion],
         ['Kernel', [m.kernelVersion, m.architecture].filter(Boolean).join(', ')],
         ['Engine', m.engineName ? `${m.engineName} ${m.engineVersion ?? ''}` : 'none'],
+        ['Reached by', n.engine.kind === 'none' ? null : <span key="e">{n.engine.kind}{n.engine.url && <span className="ml-1 font-mono text-xs break-all">{n.engine.url}</span>}</span>],
         ['Host name', net.hostname],
         ['Addresses', net.addresses.length > 0 && <span className="font-mono text-xs">{net.addresses.join(', ')}</span>],
         ['Mesh address', net.tailscaleIP],
