@@ -91,7 +91,9 @@ struct probe {
     long timeout_ms;
 };
 void probe_of(const json_t *document, struct probe *ret);
-void *probe_handle(const struct probe *p); /* a CURL *, not yet performed; NULL: no memory */
+/* Sets up a new or reset CURL *. A check never keeps its connection: one that is held open would look like a request to
+ * whoever waits for the last one to end. */
+void probe_prepare(void *handle, const struct probe *p);
 /* 1 healthy, 0 not with the reason. `result` is the CURLcode. A connection shows only after PROBE_SETTLE_MS
  * whether somebody is behind it: the rest of that time is `wait_ms`. */
 #define PROBE_SETTLE_MS 200

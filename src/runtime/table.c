@@ -46,6 +46,30 @@ void entity_unref(struct entity *x)
     free(x);
 }
 
+struct entity *entity_with_time(const struct entity *x, const char *key, const char *old, const char *now)
+{
+    char pattern[96];
+    int n = snprintf(pattern, sizeof pattern, "\"%s\":\"%s\"", key, old);
+    const char *found = n > 0 && (size_t)n < sizeof pattern && strlen(old) == strlen(now)
+                            ? memmem(x->json->data, x->json->len, pattern, (size_t)n)
+                            : NULL;
+    struct entity *copy = found ? calloc(1, sizeof *copy) : NULL;
+    if (!copy)
+        return NULL;
+    atomic_init(&copy->refs, 1);
+    memcpy(copy->id, x->id, sizeof copy->id);
+    memcpy(copy->etag, x->etag, sizeof copy->etag);
+    copy->version = x->version;
+    copy->name = strdup(x->name);
+    copy->json = blob_new(x->json->data, x->json->len);
+    if (!copy->name || !copy->json) {
+        entity_unref(copy);
+        return NULL;
+    }
+    memcpy(copy->json->data + (found - x->json->data) + n - 1 - (int)strlen(now), now, strlen(now));
+    return copy;
+}
+
 json_t *entity_document(const struct entity *x)
 {
     return json_loadb(x->json->data, x->json->len, 0, NULL);
@@ -231,6 +255,21 @@ void table_load_end(struct table *t)
     for (size_t i = 0; i < t->count; i++)
         t->facts[i] = facts_of(t->rows[i]);
     (void)pthread_rwlock_unlock(&t->lock);
+}
+
+bool table_exchange(struct table *t, const struct entity *old, struct entity *new_)
+{
+    (void)pthread_rwlock_wrlock(&t->lock);
+    struct row *row = map_get(t->by_id, old->id);
+    bool same = row && row->entity == old;
+    if (same) {
+        row->entity = entity_ref(new_);
+        (void)atomic_fetch_add(&t->generation, 1);
+    }
+    (void)pthread_rwlock_unlock(&t->lock);
+    if (same)
+        entity_unref((struct entity *)(uintptr_t)old);
+    return same;
 }
 
 bool table_remove(struct table *t, const char *id)

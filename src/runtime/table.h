@@ -58,6 +58,11 @@ void table_scan(struct table *t, const struct table_scan *s);
 void table_load_begin(struct table *t);
 void table_load_end(struct table *t);
 
+/* The same version with another time in the member `key`, where its text is `old`; NULL: it is not there, or no memory. */
+struct entity *entity_with_time(const struct entity *x, const char *key, const char *old, const char *now);
+/* Puts `new` in the place of exactly `old`, of the same id, name and facts; false: another one is there now. */
+bool table_exchange(struct table *t, const struct entity *old, struct entity *new_);
+
 struct entity *entity_ref(struct entity *x); /* returns x */
 struct entity *entity_new(json_t *document, int64_t version); /* serializes; NULL: no memory */
 
