@@ -1,10 +1,11 @@
 // The figures of the product, each against its goal and where there is one its peer, in one run on one machine.
-//   ./dev bench [--quick] [--write] [list|idle|start|scale|fanout ...]
+//   ./dev bench [--quick] [--write] [list|idle|start|scale|fanout|deploy ...]
 // The table goes to stdout, all of it with the machine to bench/results/<date>.json, and with --write into bench/README.md.
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { cpus, loadavg, release, totalmem } from 'node:os';
 import { fileURLToPath } from 'node:url';
+import { measureDeploy } from './deploy.ts';
 import { measureFanout } from './fanout.ts';
 import { measureIdle, measureStart } from './footprint.ts';
 import { measureList } from './list.ts';
@@ -17,6 +18,7 @@ const cases: Record<string, (quick: boolean) => Promise<Row[]>> = {
   idle: measureIdle,
   scale: measureScale,
   fanout: measureFanout,
+  deploy: measureDeploy,
 };
 
 const here = (path: string): string => fileURLToPath(new URL(path, import.meta.url));

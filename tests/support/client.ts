@@ -12,10 +12,13 @@ export type PathOf<M extends Method> = {
 
 type Json<T> = T extends { content: { 'application/json': infer Body } } ? Body : undefined;
 type Responses<O> = O extends { responses: infer R } ? R : never;
-/** What a success answers. */
-export type Success<M extends Method, P extends PathOf<M>> = {
+type Answers<M extends Method, P extends PathOf<M>> = {
   [S in keyof Responses<Operation<M, P>> & (200 | 201 | 202 | 204)]: Json<Responses<Operation<M, P>>[S]>;
 }[keyof Responses<Operation<M, P>> & (200 | 201 | 202 | 204)];
+/** What a success answers, where no plan was asked for. */
+export type Success<M extends Method, P extends PathOf<M>> = Exclude<Answers<M, P>, { plan: unknown }>;
+/** What would happen, where a plan was asked for. */
+export type Planned<M extends Method, P extends PathOf<M>> = Extract<Answers<M, P>, { plan: unknown }>;
 
 type Part<O, Name extends string> = O extends { parameters: infer All } ? (Name extends keyof All ? All[Name] : undefined) : undefined;
 type BodyOf<O> = O extends { requestBody?: infer B } ? Json<NonNullable<B>> : undefined;
@@ -93,6 +96,14 @@ export class Client {
   async ok<M extends Method, P extends PathOf<M>>(method: M, path: P, options?: Options<M, P>): Promise<Success<M, P>> {
     const reply = await this.api(method, path, options);
     assert.ok(reply.status >= 200 && reply.status < 300, `${method} ${path}: ${reply.status} ${JSON.stringify(reply.body)}`);
+    return reply.body;
+  }
+
+  /** What a request would do; nothing is done. */
+  async plan<M extends Method, P extends PathOf<M>>(method: M, path: P, options?: Options<M, P>): Promise<Planned<M, P>> {
+    const query = { ...(options as { query?: object } | undefined)?.query, plan: true };
+    const reply = await this.api(method, path, { ...options, query } as Options<M, P>);
+    assert.equal(reply.status, 200, `${method} ${path}: ${reply.status} ${JSON.stringify(reply.body)}`);
     return reply.body;
   }
 
