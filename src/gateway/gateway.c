@@ -274,6 +274,29 @@ static int prepare(struct gateway *g, const struct gateway_options *o, struct er
     return g->routes && g->slot_directory && (g->domain || !o->domain) ? 0 : error_set(e, ERR_INTERNAL, "No memory.");
 }
 
+/* The router reads the slots from another working directory, perhaps as another user. */
+static int settle_directory(struct gateway *g, struct error *e)
+{
+    struct stat st;
+    char *whole = realpath(g->slot_directory, NULL);
+    if (!whole)
+        return error_errno(e, -errno, "Cannot open the folder of upstreams %s", g->slot_directory);
+    free(g->slot_directory);
+    g->slot_directory = whole;
+    if (strpbrk(whole, "{}"))
+        return error_set(e, ERR_VALIDATION, "The folder of upstreams %s has a brace in its name, which the router would read as its own.", whole);
+    _cleanup_free_ char *at = strdup(whole);
+    for (char *end = at ? at + strlen(at) : NULL; end && end > at; end = strrchr(at, '/')) {
+        *end = '\0';
+        if (stat(at[0] ? at : "/", &st) == 0 && !(st.st_mode & S_IXOTH)) {
+            log_warn("%s can be entered by its owner alone. A router that runs as another user cannot read the upstreams in %s: "
+                     "set gateway.slots to a folder that it can.", at, whole);
+            return 0;
+        }
+    }
+    return 0;
+}
+
 int gateway_open(const struct gateway_options *o, struct gateway **ret, struct error *e)
 {
     struct gateway *g = calloc(1, sizeof *g);
@@ -289,6 +312,8 @@ int gateway_open(const struct gateway_options *o, struct gateway **ret, struct e
     int r = prepare(g, o, e);
     if (r == 0 && g->router && mkdir(g->slot_directory, 0755) < 0 && errno != EEXIST)
         r = error_errno(e, -errno, "Cannot make the folder of upstreams %s", g->slot_directory);
+    if (r == 0 && g->router)
+        r = settle_directory(g, e);
     if (r == 0 && g->router)
         r = route_rows_load(g, e);
     if (r < 0) {

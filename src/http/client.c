@@ -363,13 +363,14 @@ int http_client_send(const struct http_client_request *rq, struct http_client_re
     buf_init(&ret->headers, HEADER_LIMIT);
     buf_init(&ret->body, rq->body_limit ? rq->body_limit : BODY_LIMIT);
     for (;;) {
-        int r = circuit_enter(host, e);
+        int r = rq->own_pace ? 0 : circuit_enter(host, e);
         if (r < 0)
             return r;
         int64_t began = clock_mono_ms();
         r = attempt_once(&a, host, e);
         ret->attempts++;
-        circuit_leave(host, a.stopped < 0 || (r == 0 ? ret->status < 500 : r == -(int)ERR_INTERNAL));
+        if (!rq->own_pace)
+            circuit_leave(host, a.stopped < 0 || (r == 0 ? ret->status < 500 : r == -(int)ERR_INTERNAL));
         log_debug("call %s %s: %d in %lld ms, attempt %u", method_of(rq), shown, ret->status,
                   (long long)(clock_mono_ms() - began), ret->attempts);
         int64_t asked = r == 0 ? retry_after_s(ret) : 0;

@@ -29,6 +29,7 @@ struct http_client_request { /* 0 or NULL takes the default in brackets */
     size_t body_limit;   /* [4 MiB]; with on_bytes: none */
     unsigned attempts;   /* [3 for GET, HEAD, PUT, DELETE, OPTIONS; else 1] */
     unsigned redirects;  /* followed at most [0] */
+    bool own_pace;       /* the caller asks again and again at its own pace: no circuit stands between */
     /* Gets a 2XX body in pieces instead of the response; negative stops the call, which then ends with that. */
     int (*on_bytes)(void *ctx, const char *bytes, size_t n);
     void *ctx;

@@ -83,8 +83,18 @@ static int open_rooms(struct hub *h, struct error *e)
     if (r == 0)
         secrets_set_events(h->secrets, h->events), jobs_set_events(h->jobs, h->events);
     if (r == 0)
-        r = deployments_open(&(struct deployments_options){ h->store, h->events, h->runtime, h->jobs, h->vault },
-                             &h->deployments, e);
+        r = hub_open_gateway(h, e);
+    if (r == 0)
+        r = deployments_open(
+            &(struct deployments_options){ .store = h->store,
+                                           .events = h->events,
+                                           .runtime = h->runtime,
+                                           .jobs = h->jobs,
+                                           .vault = h->vault,
+                                           .secrets = h->secrets,
+                                           .gateway = h->gateway,
+                                           .releases_kept = (int)settings_int(h->settings, "releases.kept") },
+            &h->deployments, e);
     return r;
 }
 
@@ -247,6 +257,8 @@ static int start_all(struct hub *h, struct error *e)
 {
     int r = runtime_start(h->runtime, e);
     if (r == 0)
+        r = gateway_start(h->gateway, e);
+    if (r == 0)
         r = jobs_start(h->jobs, e);
     if (r == 0)
         r = ci_start(h->ci, e);
@@ -277,10 +289,12 @@ static void close_all(struct hub *h)
     if (h->server)
         http_server_stop(h->server, DRAIN_MS);
     jobs_close(h->jobs);
+    gateway_stop(h->gateway);
     sampler_stop(h->sampler);
     runtime_close(h->runtime);
     ci_close(h->ci);
     deployments_close(h->deployments);
+    hub_close_gateway(h);
     secrets_close(h->secrets);
     metrics_close(h->metrics);
     api_free(h->api);

@@ -2,6 +2,23 @@
 #include "hub/internal.h"
 
 #include "base/str.h"
+#include "integrations/caddy/caddy.h"
+
+static int open_router(struct hub *h, struct error *e)
+{
+    const struct settings *s = h->settings;
+    if (!settings_has(s, "caddy.admin_url"))
+        return 0;
+    return caddy_router_new(&(struct caddy_options){ .admin_url = settings_str(s, "caddy.admin_url"),
+                                                     .server = settings_str(s, "caddy.server"),
+                                                     .listen = settings_str(s, "caddy.listen"),
+                                                     .slot_directory = settings_str(s, "caddy.slots"),
+                                                     .domain = settings_str(s, "domain"),
+                                                     .issuer = settings_str(s, "caddy.issuer"),
+                                                     .acme_directory = settings_str(s, "caddy.acme_directory"),
+                                                     .acme_ca_file = settings_str(s, "caddy.acme_ca_file") },
+                            &h->router, e);
+}
 
 int hub_open_gateway(struct hub *h, struct error *e)
 {
@@ -9,7 +26,8 @@ int hub_open_gateway(struct hub *h, struct error *e)
     const char *slots = settings_str(h->settings, "gateway.slots");
     if (!own)
         return error_set(e, ERR_INTERNAL, "No memory.");
-    return gateway_open(&(struct gateway_options){ .store = h->store,
+    int r = open_router(h, e);
+    return r < 0 ? r : gateway_open(&(struct gateway_options){ .store = h->store,
                                                    .events = h->events,
                                                    .runtime = h->runtime,
                                                    .jobs = h->jobs,

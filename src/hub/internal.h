@@ -5,6 +5,7 @@
 #include "configuration/secrets.h"
 #include "deployment/ci.h"
 #include "deployment/deployments.h"
+#include "gateway/gateway.h"
 #include "http/events.h"
 #include "http/server.h"
 #include "http/static.h"
@@ -32,6 +33,9 @@ struct hub {
     struct runtime *runtime;
     struct jobs *jobs;
     struct deployments *deployments;
+    struct router *router;       /* NULL: none is configured */
+    struct discovery *discovery; /* NULL: none is configured */
+    struct gateway *gateway;
     struct ci *ci;
     struct metrics *metrics;
     struct sampler *sampler;
@@ -49,8 +53,9 @@ void hub_write_problems(struct hub *h, struct jw *w);
 int hub_open_ci(struct hub *h, struct error *e);
 /* node_connect.c: the driver for a node's `engine`; runtime_connect_fn, `ctx` is the hub */
 int hub_connect_node(void *ctx, const json_t *node, struct container_engine **ret, struct error *e);
-/* node_connect.c: the driver for a node's `engine`; runtime_connect_fn, `ctx` is the hub */
-int hub_connect_node(void *ctx, const json_t *node, struct container_engine **ret, struct error *e);
+/* hub_gateway.c */
+int hub_open_gateway(struct hub *h, struct error *e);
+void hub_close_gateway(struct hub *h);
 /* data_directory.c: makes it, takes the lock. ERR_CONFLICT: another hub has it. */
 int data_directory_open(const char *path, int *ret_lock_fd, struct error *e);
 
