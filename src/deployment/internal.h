@@ -107,6 +107,7 @@ int queue_restore(struct deployments *d, struct error *e); /* at start: what an 
 int queue_cancel(struct deployments *d, const char *id, const char *by, struct error *e);
 /* For the runner. Whether someone wants it cancelled, asked wherever a step waits; and by whom. */
 bool deployment_cancelled(struct deployments *d, const char *id);
+bool deployment_cancelled_by(struct deployments *d, const char *id, char *ret_by, size_t size);
 /* Asked once before the switch: true, and from now on a wish to cancel is refused; false: cancelled. */
 bool deployment_commit(struct deployments *d, const char *id);
 
@@ -139,6 +140,7 @@ struct run {
 extern int (*const step_run[STEP_COUNT])(struct run *r, struct error *e);
 int steps_undo(struct run *r, struct error *e); /* all compensations, in reverse; each may be run again */
 bool run_interrupted(const struct run *r);
+bool run_cancelled(const struct run *r); /* someone wants it undone: a step that waits ends with an error */
 /* runner.c */
 int deployment_run(void *ctx, struct job *job, struct error *e);
 /* service_document.c */

@@ -123,7 +123,7 @@ int queue_enter(struct deployments *d, struct record *r, struct error *e)
     return res;
 }
 
-/* The next one, until one has begun: one that cannot is failed and does not block those behind it. */
+/* The one that waits; one that cannot begin has failed and blocks nobody. */
 static void begin_next(struct deployments *d, const char *service_id)
 {
     _cleanup_free_ char *next = get_copy(d, d->waiting, service_id);
@@ -153,12 +153,20 @@ void queue_leave(struct deployments *d, const char *service_id, const char *id)
 
 /* ---- cancelling ---- */
 
-bool deployment_cancelled(struct deployments *d, const char *id)
+bool deployment_cancelled_by(struct deployments *d, const char *id, char *ret_by, size_t size)
 {
     (void)pthread_mutex_lock(&d->lock);
-    bool wanted = map_get(d->cancels, id) && !map_get(d->committed, id);
+    const char *by = map_get(d->committed, id) ? NULL : map_get(d->cancels, id);
+    if (by)
+        str_copy(ret_by, size, by);
     (void)pthread_mutex_unlock(&d->lock);
-    return wanted;
+    return by != NULL;
+}
+
+bool deployment_cancelled(struct deployments *d, const char *id)
+{
+    char by[256];
+    return deployment_cancelled_by(d, id, by, sizeof by);
 }
 
 bool deployment_commit(struct deployments *d, const char *id)

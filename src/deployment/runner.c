@@ -102,14 +102,14 @@ static int finish(struct run *r, const char *state, const char *message, struct 
             log_debug("After the deployment the service was not read again: %s", refresh.message);
         error_done(&refresh);
     }
+    if (str_eq(state, "completed") && r->engine)
+        releases_keep(d, r->service_id, r->name, r->engine);
     end_record(r, state, message);
     if (res == 0)
         res = record_save(d, &r->record, e);
     if (res < 0)
         return res;
     record_forget_live(d, r->id);
-    if (str_eq(state, "completed") && r->engine)
-        releases_keep(d, r->service_id, r->name, r->engine);
     queue_leave(d, r->service_id, r->id);
     return 0;
 }
@@ -142,13 +142,23 @@ static int run_step(struct run *r, enum step s, struct error *e)
     return res < 0 ? res : journal_write(d, r->id, step_name(s), "done", r->facts, e);
 }
 
+/* From the switch on it is too late: then the new release serves. */
+static int check_cancelled(struct run *r, enum step s, struct error *e)
+{
+    struct deployments *d = r->deployments;
+    bool cancelled = s == STEP_SWITCH ? !deployment_commit(d, r->id) : s < STEP_SWITCH && run_cancelled(r);
+    return cancelled ? error_set(e, ERR_CONFLICT, "The deployment was cancelled.") : 0;
+}
+
 static int go_forward(struct run *r, enum step *state, struct error *e)
 {
     while (*state < STEP_COUNT) {
         if (run_interrupted(r))
             return RUN_INTERRUPTED;
         enum step s = *state;
-        int res = run_step(r, s, e);
+        int res = check_cancelled(r, s, e);
+        if (res == 0)
+            res = run_step(r, s, e);
         if (res < 0)
             return res;
         bool moved = machine_move(state, s + 1);
@@ -177,12 +187,18 @@ static int undo(struct run *r, struct error *e)
     }
     error_done(&failure);
     int res = journal_write(r->deployments, r->id, "undo", "undone", r->facts, e);
-    return res == 0 ? finish(r, switched ? "rolled_back" : "failed", cause, e) : res;
+    bool cancelled = json_flag(r->facts, "cancelled", false);
+    return res == 0 ? finish(r, cancelled ? "cancelled" : switched ? "rolled_back" : "failed", cause, e) : res;
 }
 
 static int fail(struct run *r, enum step *state, struct error *cause, struct error *e)
 {
     release_mask(&r->release, cause->message); /* it may say what the container said */
+    char by[256];
+    if (deployment_cancelled_by(r->deployments, r->id, by, sizeof by)) {
+        (void)error_set(cause, ERR_CONFLICT, "Cancelled by %s.", by);
+        (void)json_put(r->facts, "cancelled", json_true());
+    }
     record_log(&r->record, "failed at %s: %s", step_name(*state), cause->message);
     (void)json_put(r->facts, "cause", json_string(cause->message));
     int res = journal_write(r->deployments, r->id, step_name(*state), "failed", r->facts, e);

@@ -12,6 +12,11 @@ bool run_interrupted(const struct run *r)
     return *r->job->stopping;
 }
 
+bool run_cancelled(const struct run *r)
+{
+    return deployment_cancelled(r->deployments, r->id);
+}
+
 bool step_late(const struct run *r)
 {
     return clock_mono_ms() > r->step_deadline_ms;

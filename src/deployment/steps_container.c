@@ -274,6 +274,8 @@ int step_check(struct run *r, struct error *e)
     while (good < GOOD_CHECKS_WANTED) {
         if (run_interrupted(r))
             return RUN_INTERRUPTED;
+        if (run_cancelled(r))
+            return error_set(e, ERR_CONFLICT, "The deployment was cancelled.");
         int res = step_look(r, reason, sizeof reason, e);
         if (res < 0)
             return res;

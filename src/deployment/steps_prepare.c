@@ -104,7 +104,7 @@ static int on_progress(void *ctx, const struct engine_progress *p)
     struct run *r = ctx;
     if (run_interrupted(r))
         return RUN_INTERRUPTED;
-    if (step_late(r))
+    if (step_late(r) || run_cancelled(r))
         return -1;
     double share = p->bytes_total > 0 ? (double)p->bytes_done / (double)p->bytes_total
                    : p->layers_total  ? (double)p->layers_done / p->layers_total
