@@ -95,6 +95,14 @@ static int open_rooms(struct hub *h, struct error *e)
                                            .gateway = h->gateway,
                                            .releases_kept = (int)settings_int(h->settings, "releases.kept") },
             &h->deployments, e);
+    if (r == 0)
+        r = volumes_open(&(struct volumes_options){ .store = h->store,
+                                                    .runtime = h->runtime,
+                                                    .jobs = h->jobs,
+                                                    .events = h->events,
+                                                    .data_directory = h->data,
+                                                    .snapshots_bytes = settings_int(h->settings, "snapshots.limit") },
+                         &h->volumes, e);
     return r;
 }
 
@@ -166,6 +174,7 @@ static int add_operations(struct hub *h, struct error *e)
     } rooms[] = {
         { security_operations, security_operation_count, h->security },
         { runtime_operations, runtime_operation_count, h->runtime },
+        { volume_operations, volume_operation_count, h->volumes },
         { job_operations, job_operation_count, h->jobs },
         { configuration_operations, configuration_operation_count, h->secrets },
         { deployment_operations, deployment_operation_count, h->deployments },
@@ -296,6 +305,7 @@ static void close_all(struct hub *h)
     deployments_close(h->deployments);
     hub_close_gateway(h);
     secrets_close(h->secrets);
+    volumes_close(h->volumes);
     metrics_close(h->metrics);
     api_free(h->api);
     static_site_free(h->site);

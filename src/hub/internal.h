@@ -14,6 +14,7 @@
 #include "monitoring/metrics.h"
 #include "monitoring/sampler.h"
 #include "runtime/runtime.h"
+#include "runtime/volumes.h"
 #include "security/security.h"
 #include "store/store.h"
 
@@ -29,6 +30,7 @@ struct hub {
     struct security *security;
     struct events *events;
     struct secrets *secrets;
+    struct volumes *volumes;
     struct container_engine *engine;
     struct runtime *runtime;
     struct jobs *jobs;

@@ -53,6 +53,9 @@ const struct setting_row settings_table[] = {
     NUMBER("workers", 1, 256, .fallback = "8", IN(SERVER, "Threads that answer requests.")),
     SWITCH("validate_replies",
            IN(SERVER, "Check each reply against the contract, as the tests do; one that breaks it becomes an error.")),
+    BYTES("snapshots.limit", MIB, 1024 * 1024 * GIB, .fallback = "20GiB",
+          IN(SERVER, "Most bytes that the snapshots of volumes take together; one that would go above is not made, and "
+                     "what it should have kept is not removed.")),
     TEXT("log.level", .fallback = "info", .choices = "debug info warn error", .flag = "log-level",
          .placeholder = "LEVEL", IN(LOG, "The least severe lines that are written: debug, info, warn or error.")),
     TEXT("log.format", .fallback = "auto", .choices = "auto json human", .flag = "log-format", .placeholder = "FORMAT",

@@ -101,8 +101,7 @@ void job_write(struct jobs *j, struct jw *w, struct store_rows *rows)
     jw_end(w);
 }
 
-/* ERR_NOT_FOUND. */
-static int write_one(struct jobs *j, const char *id, struct jw *w, struct error *e)
+int jobs_document(struct jobs *j, const char *id, struct jw *w, struct error *e)
 {
     _cleanup_conn_ struct store_conn *c = NULL;
     _cleanup_rows_ struct store_rows *rows = NULL;
@@ -128,7 +127,7 @@ void job_tell(struct jobs *j, const char *type, const char *id)
     _cleanup_buf_ struct buf b;
     buf_init(&b, DOCUMENT_MAX);
     jw_init(&w, &b);
-    int r = write_one(j, id, &w, &e);
+    int r = jobs_document(j, id, &w, &e);
     if (r == 0 && buf_ok(&b))
         events_publish(j->events, type, "job", id, buf_str(&b), b.len);
     else if (r != -ERR_NOT_FOUND) /* forgotten meanwhile: nobody needs to know */
@@ -143,7 +142,7 @@ static int answer(struct jobs *j, struct reply *rp, const char *id, struct error
     _cleanup_buf_ struct buf b;
     buf_init(&b, DOCUMENT_MAX);
     jw_init(&w, &b);
-    int r = write_one(j, id, &w, e);
+    int r = jobs_document(j, id, &w, e);
     if (r == 0 && !buf_ok(&b))
         r = error_set(e, ERR_INTERNAL, "No memory.");
     if (r < 0)

@@ -63,6 +63,9 @@ int jobs_cancel(struct jobs *j, const char *id, struct error *e);
 /* A failed or cancelled job runs again, now, with as long a deadline as it had. ERR_NOT_FOUND, ERR_CONFLICT. */
 int jobs_retry(struct jobs *j, const char *id, struct error *e);
 
+/* The contract's Job, as it is now. ERR_NOT_FOUND. */
+int jobs_document(struct jobs *j, const char *id, struct jw *w, struct error *e);
+
 /* A schedule makes a job of its kind at each of its times: once, whatever number of hubs there is; one at a time (a
  * time that comes while the job before it is under way is skipped); once for all the times that were missed. */
 struct job_schedule {

@@ -16,6 +16,7 @@ struct uptime { /* of one service, from our own observations */
 struct node_engine; /* node_engine.h */
 struct steward; /* steward.c: nodes that are lost, and what lived there */
 struct checker; /* checker.c: health checks of running services */
+struct volumes; /* volumes.h */
 
 struct runtime {
     struct store *store;
@@ -35,6 +36,7 @@ struct runtime {
     void *busy_ctx;
     runtime_relocate_fn relocate;
     void *relocate_ctx;
+    struct volumes *volumes; /* NULL: a service's volumes are removed without a snapshot */
 
     pthread_mutex_t engine_lock;   /* of the list; an engine stays until the close, also when its node is gone */
     struct node_engine **engines;

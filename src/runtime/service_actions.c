@@ -1,4 +1,7 @@
 #include "runtime/internal.h"
+#include "runtime/volumes.h"
+
+#include <stdio.h>
 
 #include <errno.h>
 
@@ -195,19 +198,45 @@ static int take_away(struct container_engine *g, const char *id, int grace_s, st
     return res == -ERR_NOT_FOUND ? 0 : res;
 }
 
-/* On every node that an instance is on. */
+/* With its snapshot it may take long: that is a job's. It may still fail (a full disk): then the volume stays, and the
+ * job says why. */
+static int remove_volume(struct runtime *r, const struct request *rq, const json_t *d, const char *name, struct error *e)
+{
+    char job[37], image[700];
+    struct container_engine *engine = NULL;
+    const char *tag = json_str(d, "container.tag"), *digest = json_str(d, "container.digest");
+    (void)snprintf(image, sizeof image, "%s%s%s", json_str(d, "container.image") ? json_str(d, "container.image") : "none",
+                   tag && tag[0] ? ":" : "@", tag && tag[0] ? tag : digest ? digest : "sha256:none");
+    if (r->volumes)
+        return volumes_remove_later(r->volumes, json_str(d, "nodeId"), name, image,
+                                    request_flag(rq, "snapshot", true), request_actor(rq)->name, job, e);
+    int res = runtime_engine(r, json_str(d, "nodeId"), &engine, e);
+    return res == 0 ? engine->ops->volume_remove(engine, name, e) : res;
+}
+
+static bool node_seen_before(const struct target *t, size_t i, const char *node_id)
+{
+    for (size_t k = 0; k < i; k++) {
+        _cleanup_json_ json_t *d = entity_document(t->instances[k]);
+        if (str_eq(json_str(d, "nodeId"), node_id))
+            return true;
+    }
+    return false;
+}
+
+/* On every node that an instance was on, once the service is forgotten: it uses them no more. */
 static int remove_volumes(struct runtime *r, const struct request *rq, const struct target *t, struct error *e)
 {
     size_t k;
     json_t *name;
     int res = 0;
     for (size_t i = 0; res == 0 && i < t->n && request_param(rq, "volumes"); i++) {
-        struct container_engine *engine = NULL;
         _cleanup_json_ json_t *d = entity_document(t->instances[i]);
-        res = runtime_engine(r, json_str(d, "nodeId"), &engine, e);
+        if (node_seen_before(t, i, json_str(d, "nodeId")))
+            continue;
         json_array_foreach (request_param(rq, "volumes"), k, name)
             if (res == 0)
-                res = engine->ops->volume_remove(engine, json_string_value(name), e);
+                res = remove_volume(r, rq, d, json_string_value(name), e);
     }
     return res;
 }
@@ -217,11 +246,9 @@ static int take_down(struct runtime *r, const struct request *rq, const struct t
 {
     bool any;
     int res = each_instance(r, t, take_away, &any, e);
-    if (res == 0)
-        res = remove_volumes(r, rq, t, e);
     for (size_t i = t->n; res == 0 && i-- > 0;)
         res = runtime_service_forget(r, t->instances[i]->id, e);
-    return res;
+    return res == 0 ? remove_volumes(r, rq, t, e) : res;
 }
 
 int service_remove(void *room, struct request *rq, struct reply *rp, struct error *e)

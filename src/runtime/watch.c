@@ -1,5 +1,6 @@
 #define LOG_ROOM "runtime"
 #include "runtime/node_engine.h"
+#include "runtime/volumes.h"
 
 #include "base/log.h"
 
@@ -41,6 +42,8 @@ static int apply_locked(struct node_engine *n, const struct engine_container *c,
 {
     struct runtime *r = n->runtime;
     bool ours = false;
+    if (json_object_get(c->labels, LABEL_HELPER))
+        return 0;
     _cleanup_entity_ struct entity *x = service_of(n, c, &ours);
     _cleanup_json_ json_t *before = x ? entity_document(x) : NULL;
     _cleanup_json_ json_t *d = x ? json_deep_copy(before) : document_of_stranger(r, n->node_id, c);

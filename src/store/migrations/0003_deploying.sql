@@ -50,6 +50,22 @@ CREATE TABLE job_schedules (
     CHECK ((cron IS NULL) <> (every_ms IS NULL))
 );
 
+-- volumes
+-- Copies of volumes' files; each is DATA/snapshots/<id>.tar.zst.
+CREATE TABLE volume_snapshots (
+    id VARCHAR(255) PRIMARY KEY,
+    volume VARCHAR(255) NOT NULL,
+    node_id VARCHAR(255) NOT NULL,
+    service VARCHAR(511),
+    bytes BIGINT NOT NULL,
+    raw_bytes BIGINT NOT NULL,
+    sha256 VARCHAR(64) NOT NULL,
+    in_use INTEGER NOT NULL,
+    for_removal INTEGER NOT NULL,
+    created_by VARCHAR(255) NOT NULL,
+    created_at BIGINT NOT NULL
+);
+
 -- configuration
 -- A secret's versions are never changed; `latest` outlives them, so that no number is ever used for another value.
 CREATE TABLE secrets (
