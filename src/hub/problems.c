@@ -45,6 +45,19 @@ static void engine_problem(struct hub *h, struct jw *w)
                                         runtime_hub_node(h->runtime), h->started_ms });
 }
 
+static void node_problems(struct hub *h, struct jw *w)
+{
+    struct runtime_trouble list[PROBLEMS_MAX];
+    size_t n = runtime_node_troubles(h->runtime, list, PROBLEMS_MAX);
+    for (size_t i = 0; i < n; i++) {
+        char title[200];
+        (void)snprintf(title, sizeof title, list[i].failed ? "Node %.128s is lost" : "Node %.128s does not answer",
+                       list[i].name);
+        write_problem(w, &(struct problem){ list[i].failed ? "critical" : "warning", title, list[i].reason, "node",
+                                            list[i].id, list[i].since_ms });
+    }
+}
+
 /* Services that failed or are unhealthy, by the runtime's own list. */
 static void service_problems(struct hub *h, struct jw *w)
 {
@@ -85,6 +98,7 @@ void hub_write_problems(struct hub *h, struct jw *w)
 {
     jw_array(w);
     engine_problem(h, w);
+    node_problems(h, w);
     service_problems(h, w);
     disk_problems(h, w);
     jw_end(w);

@@ -1,5 +1,5 @@
 #define LOG_ROOM "runtime"
-#include "runtime/internal.h"
+#include "runtime/node_engine.h"
 
 #include "base/log.h"
 
@@ -123,4 +123,30 @@ int node_beat(struct runtime *r, const char *node_id, int64_t observed_ms, int64
     }
     (void)pthread_mutex_unlock(&r->write_lock);
     return res;
+}
+
+/* ---- what is wrong ---- */
+
+static bool trouble_of(struct runtime *r, struct node_engine *n, struct runtime_trouble *ret)
+{
+    _cleanup_entity_ struct entity *x = n->own_node ? NULL : table_get(r->nodes, n->node_id);
+    if (!x)
+        return false;
+    (void)pthread_mutex_lock(&n->lock);
+    bool silent = n->state.asked && !n->state.available;
+    *ret = (struct runtime_trouble){ .failed = n->lost, .since_ms = clock_now_ms() - (clock_mono_ms() - n->answered_ms) };
+    str_copy(ret->reason, sizeof ret->reason, n->state.reason);
+    (void)pthread_mutex_unlock(&n->lock);
+    str_copy(ret->id, sizeof ret->id, x->id);
+    str_copy(ret->name, sizeof ret->name, x->name);
+    return silent;
+}
+
+size_t runtime_node_troubles(struct runtime *r, struct runtime_trouble *ret, size_t max)
+{
+    struct node_engine *engines[NODE_ENGINES_MAX];
+    size_t n = node_engines_all(r, engines, NODE_ENGINES_MAX), found = 0;
+    for (size_t i = 0; i < n && found < max; i++)
+        found += trouble_of(r, engines[i], &ret[found]);
+    return found;
 }

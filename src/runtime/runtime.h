@@ -125,6 +125,8 @@ struct runtime_trouble {
     int64_t since_ms;
 };
 size_t runtime_troubles(struct runtime *r, struct runtime_trouble *ret, size_t max);
+/* Other nodes whose engine does not answer; `failed`: for so long that the node is lost. */
+size_t runtime_node_troubles(struct runtime *r, struct runtime_trouble *ret, size_t max);
 
 /* For the metrics sampler. */
 struct runtime_container {
