@@ -1,7 +1,4 @@
-#define LOG_ROOM "ci"
 #include "deployment/ci_internal.h"
-
-#include "base/log.h"
 
 static const char *const state_names[] = {
     [CI_QUEUED] = "queued", [CI_WAITING] = "waiting", [CI_RUNNING] = "in_progress", [CI_ENDED] = "completed"
@@ -36,11 +33,17 @@ int ci_open(const struct ci_options *o, struct ci **ret, struct error *e)
     c->runtime = o->runtime;
     c->deployments = o->deployments;
     memcpy(c->sources, o->sources, sizeof c->sources);
-    int r = ci_deliveries_open(c, e);
+    (void)pthread_mutex_init(&c->show_lock, NULL);
+    (void)pthread_mutex_init(&c->tell_lock, NULL);
+    int (*const parts[])(struct ci *, struct error *) = { ci_deliveries_open, ci_wanted_open, ci_keeper_open, ci_tell_open };
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < ARRAY_LEN(parts); i++)
+        r = parts[i](c, e);
     if (r < 0) {
         ci_close(c);
         return r;
     }
+    deployments_set_gate(c->deployments, ci_gate_request, c);
     *ret = c;
     return 0;
 }
@@ -48,13 +51,18 @@ int ci_open(const struct ci_options *o, struct ci **ret, struct error *e)
 int ci_start(struct ci *c, struct error *e)
 {
     MAGIC_CHECK(c, CI_MAGIC);
-    return ci_deliveries_resume(c, e);
+    int r = ci_keeper_start(c, e);
+    return r == 0 ? ci_tell_start(c, e) : r;
 }
 
 void ci_close(struct ci *c)
 {
     if (!c)
         return;
+    ci_tell_stop(c);
+    free(c->teller);
+    (void)pthread_mutex_destroy(&c->show_lock);
+    (void)pthread_mutex_destroy(&c->tell_lock);
     for (size_t i = 0; i < CI_SOURCES_MAX && c->sources[i]; i++)
         c->sources[i]->ops->free(c->sources[i]);
     c->magic = 0;
@@ -63,7 +71,15 @@ void ci_close(struct ci *c)
 
 const struct api_operation ci_operations[] = {
     { "receiveGithubWebhook", ci_receive },
+    { "receiveTravisWebhook", ci_receive },
     { "listCiDeliveries", ci_list_deliveries },
     { "listCiRuns", ci_list_runs },
+    { "listCiRules", ci_list_rules },
+    { "createCiRule", ci_create_rule },
+    { "deleteCiRule", ci_delete_rule },
+    { "listCiApprovals", ci_list_approvals },
+    { "approveCi", ci_approve },
+    { "rejectCi", ci_reject },
+    { "setCiFigure", ci_set_figure },
 };
 const size_t ci_operation_count = ARRAY_LEN(ci_operations);

@@ -60,10 +60,11 @@ struct ci_delivery {
     char *payload; /* malloc'ed JSON text, `len` bytes */
     size_t len;
 };
-struct ci_status { /* what is told of a commit */
-    const char *repository, *commit;
-    const char *state; /* "pending" "success" "failure" "error" */
-    const char *description, *context, *url; /* url may be NULL */
+struct ci_status { /* what is told of a deployment */
+    const char *id; /* the deployment's */
+    const char *repository, *commit, *environment;
+    const char *state; /* "queued" "in_progress" "success" "failure" "error" */
+    const char *description;
 };
 
 struct ci_source;
@@ -81,11 +82,14 @@ struct ci_source_ops {
     /* Runs since a time, oldest first, as far as the source's API tells; 1: told, 0: not configured. May be NULL. */
     int (*missed)(struct ci_source *s, const char *repository, int64_t since_ms, ci_emit emit, void *ctx,
                   struct error *e);
-    /* 1: told, 0: not configured; `e->retry_after_s` says when to come back after ERR_RATE_LIMITED. May be NULL. */
-    int (*tell)(struct ci_source *s, const struct ci_status *status, struct error *e);
+    /* 1: told, 0: not configured. `remote` is the source's own name for it: "" the first time, then as it was left.
+     * ERR_RATE_LIMITED, ERR_UNAVAILABLE, ERR_UPSTREAM_TIMEOUT: `e->retry_after_s` may say when; other errors are for good.
+     * May be NULL. */
+    int (*tell)(struct ci_source *s, const struct ci_status *status, char remote[24], struct error *e);
 };
 struct ci_source {
     const struct ci_source_ops *ops;
+    bool connected; /* its API may be called: it has a token */
 };
 
 /* ---- the part ---- */
@@ -109,7 +113,8 @@ void ci_close(struct ci *c);                 /* after jobs_close */
 extern const struct api_operation ci_operations[];
 extern const size_t ci_operation_count;
 
-/* The value of `name` in a form body, percent-decoded; malloc'ed, NUL-terminated, may hold any bytes. ERR_MALFORMED. */
+/* What sources share. The value of `name` in a form body, percent-decoded; malloc'ed, NUL-terminated, may hold any bytes. ERR_MALFORMED. */
+bool ci_repository_ok(const char *text); /* "owner/name" of letters, digits, dots, dashes, underscores */
 int ci_form_field(const char *body, size_t len, const char *name, char **ret, size_t *ret_len, struct error *e);
 
 #endif

@@ -139,7 +139,7 @@ int ci_receive(void *room, struct request *rq, struct reply *rp, struct error *e
 struct reading {
     struct ci *ci;
     const struct ci_source *source;
-    struct store_conn *conn;
+    struct ci_batch batch;
     char reason[512], repository[256];
     bool tracked;
 };
@@ -154,7 +154,7 @@ static int on_fact(void *ctx, const struct ci_fact *fact, struct error *e)
         return 0;
     }
     w->tracked = true;
-    return ci_track(w->ci, w->conn, w->source, fact, e);
+    return ci_track(w->ci, &w->batch, w->source, fact, e);
 }
 
 /* 1: to be worked, 0: it was. */
@@ -194,29 +194,44 @@ static int write_verdict(struct store_conn *conn, const struct key *k, const cha
                       k->source, k->id);
 }
 
-/* What it tells and its verdict become true together. */
-static int work(struct ci *c, struct ci_source *s, const struct key *k, const char *event, const json_t *payload,
-                struct error *e)
+static int take_facts(struct ci *c, struct ci_source *s, struct reading *w, const char *event, const json_t *payload,
+                      struct error *e)
 {
-    struct reading w = { .ci = c, .source = s };
     _cleanup_conn_ struct store_conn *conn = NULL;
     int r = store_acquire(c->store, STORE_WRITE, &conn, e);
     if (r < 0)
         return r;
-    w.conn = conn;
-    r = s->ops->read(s, event, payload, on_fact, &w, e);
-    if (r == 0)
-        r = write_verdict(conn, k, w.tracked ? "tracked" : "ignored", w.reason, w.repository, e);
+    w->batch.conn = conn;
+    r = s->ops->read(s, event, payload, on_fact, w, e);
     return r == 0 ? store_commit(conn, e) : r;
 }
 
-static int give_up(struct ci *c, const struct key *k, const struct error *why, struct error *e)
+static int close_delivery(struct ci *c, const struct key *k, const char *verdict, const char *reason,
+                          const char *repository, struct error *e)
 {
     _cleanup_conn_ struct store_conn *conn = NULL;
     int r = store_acquire(c->store, STORE_WRITE, &conn, e);
     if (r == 0)
-        r = write_verdict(conn, k, "failed", why->message, "", e);
+        r = write_verdict(conn, k, verdict, reason, repository, e);
     return r == 0 ? store_commit(conn, e) : r;
+}
+
+/* Taking the facts may be repeated, so a hub that dies before the verdict is written does it again. */
+static int work(struct ci *c, struct ci_source *s, const struct key *k, const char *event, const json_t *payload,
+                struct error *e)
+{
+    struct reading w = { .ci = c, .source = s };
+    int r = take_facts(c, s, &w, event, payload, e);
+    if (r == 0 && *w.batch.job)
+        jobs_added(c->jobs, w.batch.job);
+    if (r == 0 && *w.batch.run)
+        r = ci_show(c, k->source, w.batch.run, e);
+    return r == 0 ? close_delivery(c, k, w.tracked ? "tracked" : "ignored", w.reason, w.repository, e) : r;
+}
+
+static int give_up(struct ci *c, const struct key *k, const struct error *why, struct error *e)
+{
+    return close_delivery(c, k, "failed", why->message, "", e);
 }
 
 static int run(void *ctx, struct job *job, struct error *e)
@@ -243,7 +258,7 @@ static int run(void *ctx, struct job *job, struct error *e)
 
 int ci_deliveries_open(struct ci *c, struct error *e)
 {
-    return jobs_register(c->jobs, &(struct job_kind){ .name = JOB, .run = run, .ctx = c }, e);
+    return jobs_register(c->jobs, &(struct job_kind){ .name = JOB, .run = run, .ctx = c, .title = "Read a delivery of CI" }, e);
 }
 
 /* Deliveries that were kept and got no job, because the hub died between the two. */

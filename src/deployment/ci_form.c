@@ -49,3 +49,14 @@ int ci_form_field(const char *body, size_t len, const char *name, char **ret, si
     }
     return error_set(e, ERR_MALFORMED, "The form has no field %s.", name);
 }
+
+bool ci_repository_ok(const char *text)
+{
+    static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
+    size_t owner = text ? strspn(text, letters) : 0;
+    if (!owner || text[owner] != '/' || text[0] == '.')
+        return false;
+    const char *name = text + owner + 1;
+    size_t n = strspn(name, letters);
+    return n && !name[n] && n + owner < 255 && strcmp(name, ".") != 0 && strcmp(name, "..") != 0;
+}

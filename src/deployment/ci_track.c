@@ -119,29 +119,33 @@ static int track_push(struct store_conn *conn, const struct ci_fact *f, struct e
     return r < 0 ? r : 0;
 }
 
-int ci_track(struct ci *c UNUSED, struct store_conn *conn, const struct ci_source *s, const struct ci_fact *fact,
-             struct error *e)
+static int track(struct ci_batch *b, const char *source, const struct ci_fact *f, struct error *e)
 {
-    struct cuts cuts;
-    struct ci_fact f;
-    cut_fact(fact, &cuts, &f);
-    int moved = 0;
-    switch (f.kind) {
+    switch (f->kind) {
     case CI_RUN:
-        moved = track_run(conn, s->ops->name, &f, e);
-        break;
+        return track_run(b->conn, source, f, e);
     case CI_JOB:
-        moved = track_job(conn, s->ops->name, &f, e);
-        break;
+        return track_job(b->conn, source, f, e);
     case CI_CHECK:
-        moved = track_check(conn, &f, e);
-        break;
+        return track_check(b->conn, f, e);
     case CI_PUSH:
-        moved = track_push(conn, &f, e);
-        break;
+        return track_push(b->conn, f, e);
     case CI_IMAGE:
     case CI_IGNORED:
         break;
     }
-    return moved < 0 ? moved : 0;
+    return 0;
+}
+
+int ci_track(struct ci *c, struct ci_batch *b, const struct ci_source *s, const struct ci_fact *fact, struct error *e)
+{
+    struct cuts cuts;
+    struct ci_fact f;
+    cut_fact(fact, &cuts, &f);
+    int r = track(b, s->ops->name, &f, e);
+    if (r >= 0)
+        r = ci_rules_apply(c, b, s, &f, e);
+    if (r == 0 && (f.kind == CI_RUN || f.kind == CI_JOB))
+        str_copy(b->run, sizeof b->run, f.kind == CI_RUN ? f.id : f.run_id);
+    return r;
 }

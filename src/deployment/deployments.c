@@ -126,6 +126,12 @@ void deployments_close(struct deployments *d)
     free(d);
 }
 
+void deployments_set_gate(struct deployments *d, deployment_gate gate, void *ctx)
+{
+    d->gate = gate;
+    d->gate_ctx = ctx;
+}
+
 const struct api_operation deployment_operations[] = {
     { "deployService", deploy_service },
     { "updateService", update_service },

@@ -35,6 +35,11 @@ struct deployment_origin {
 };
 int deployments_change(struct deployments *d, const char *service, const json_t *patch,
                        const struct deployment_origin *origin, char ret_id[37], struct error *e);
+/* Asked before a deployment by the API begins (not by deployments_change): negative with `e` holds it back. Set before
+ * the API serves. */
+typedef int (*deployment_gate)(void *ctx, const char *service, const char *environment,
+                               const struct deployment_origin *origin, struct error *e);
+void deployments_set_gate(struct deployments *d, deployment_gate gate, void *ctx);
 /* The state of a deployment ("completed"), by its id; ERR_NOT_FOUND. `ret_message` may be NULL. */
 int deployments_state(struct deployments *d, const char *id, char ret_state[24], char ret_message[512],
                       struct error *e);

@@ -247,6 +247,8 @@ static int cancel_locked(struct deployments *d, const char *id, const char *by, 
     (void)snprintf(message, sizeof message, "Cancelled by %s before it began.", by);
     if (record_final(r.document))
         res = error_set(e, ERR_CONFLICT, "The deployment has ended: it is %s.", json_str(r.document, "status.state"));
+    else if (!*r.release_id) /* ci_show.c: a run of CI, not ours to end */
+        res = error_set(e, ERR_CONFLICT, "This event shows a run of CI. Cancel the run where it is run.");
     else if (!str_eq(waiting, id))
         res = cancel_running(d, id, by, e);
     else if ((res = end_waiting(d, id, "cancelled", message, e)) == 0)
@@ -282,7 +284,7 @@ static int read_left(struct deployments *d, struct left *list, size_t *n, struct
                         "(SELECT COUNT(*) FROM deployment_journal j WHERE j.deployment_id = e.id), "
                         "(SELECT COUNT(*) FROM jobs j WHERE j.kind = 'deployment' AND j.state IN ('waiting', 'running') "
                         "AND j.arguments LIKE '%' || e.id || '%') FROM deployment_events e WHERE e.state IN "
-                        "('initiated', 'building', 'deploying', 'testing') ORDER BY e.id",
+                        "('initiated', 'building', 'deploying', 'testing') AND e.release_id <> '' ORDER BY e.id",
                         "");
     while (r == 0 && (r = rows_next(rows, e)) == 1) {
         r = 0;

@@ -42,11 +42,22 @@ static void answer(struct plan *p, struct reply *rp, int status)
     reply_etag(rp, p->service->etag);
 }
 
+/* What CI asks for itself is held back by the gates of the service's rules. */
+static int check_gates(const struct plan *p, struct error *e)
+{
+    const struct deployments *d = p->deployments;
+    const struct deployment_origin o = { .trigger = p->trigger, .initiated_by = p->initiated_by,
+                                         .pipeline = p->pipeline, .git = p->git, .admin = p->admin };
+    return d->gate ? d->gate(d->gate_ctx, json_str(p->request, "name"), json_str(p->request, "environment"), &o, e) : 0;
+}
+
 /* Plans under the lock; then tells the plan, or begins. 1: only told. */
 static int finish_request(struct plan *p, struct request *rq, struct reply *rp, struct error *e)
 {
-    if (!request_flag(rq, "plan", false))
-        return plan_begin(p, e);
+    if (!request_flag(rq, "plan", false)) {
+        int r = check_gates(p, e);
+        return r == 0 ? plan_begin(p, e) : r;
+    }
     plan_answer(p, rp);
     return 1;
 }

@@ -1,6 +1,7 @@
 #include "hub/internal.h"
 
 #include "integrations/github/github.h"
+#include "integrations/travis/travis.h"
 
 static void free_sources(struct ci_options *o)
 {
@@ -15,7 +16,12 @@ int hub_open_ci(struct hub *h, struct error *e)
     const struct github_options github = { .webhook_secret = settings_secret(h->settings, "github.webhook_secret"),
                                            .token = settings_secret(h->settings, "github.token"),
                                            .base_url = settings_str(h->settings, "github.base_url") };
+    const struct travis_options travis = { .token = settings_secret(h->settings, "travis.token"),
+                                           .base_url = settings_str(h->settings, "travis.base_url"),
+                                           .public_key = settings_str(h->settings, "travis.public_key") };
     int r = github_new(&github, &o.sources[0], e);
+    if (r == 0)
+        r = travis_new(&travis, &o.sources[1], e);
     if (r < 0) {
         free_sources(&o);
         return r;

@@ -1,14 +1,14 @@
-#include "integrations/github/github.h"
+#include "integrations/github/github_api.h"
 
-#include "base/id.h"
 #include "base/str.h"
 
 #include <stdio.h>
 
 struct github {
     struct ci_source source;
-    const struct secret *webhook_secret, *token;
+    const struct secret *webhook_secret;
     char *base_url;
+    struct github_api api;
 };
 
 static struct github *self(struct ci_source *s)
@@ -90,6 +90,17 @@ static int read_delivery(struct ci_source *s UNUSED, const char *event, const js
     return github_read(event, payload, emit, ctx, e);
 }
 
+static int missed(struct ci_source *s, const char *repository, int64_t since_ms, ci_emit emit, void *ctx,
+                  struct error *e)
+{
+    return github_missed(&self(s)->api, repository, since_ms, emit, ctx, e);
+}
+
+static int tell(struct ci_source *s, const struct ci_status *status, char remote[24], struct error *e)
+{
+    return github_tell(&self(s)->api, status, remote, e);
+}
+
 static const struct ci_source_ops ops = {
     .name = "github",
     .operation = "receiveGithubWebhook",
@@ -97,6 +108,8 @@ static const struct ci_source_ops ops = {
     .free = github_free,
     .receive = receive,
     .read = read_delivery,
+    .missed = missed,
+    .tell = tell,
 };
 
 int github_new(const struct github_options *o, struct ci_source **ret, struct error *e)
@@ -106,9 +119,9 @@ int github_new(const struct github_options *o, struct ci_source **ret, struct er
         free(g);
         return error_set(e, ERR_INTERNAL, "No memory.");
     }
-    g->source.ops = &ops;
+    g->source = (struct ci_source){ .ops = &ops, .connected = o->token != NULL };
     g->webhook_secret = o->webhook_secret;
-    g->token = o->token;
+    g->api = (struct github_api){ .base_url = g->base_url, .token = o->token };
     *ret = &g->source;
     return 0;
 }

@@ -114,14 +114,15 @@ static bool is_foreign(const json_t *run, const char *repository)
            (event && str_starts(event, "pull_request"));
 }
 
-int github_read_run(const json_t *x, const char *repository, ci_emit emit, void *ctx, struct error *e)
+int github_read_run(const json_t *x, const char *repository, const char *workflow, ci_emit emit, void *ctx,
+                    struct error *e)
 {
     struct ci_fact f = { .kind = CI_RUN, .repository = repository };
     if (!json_int(x, "id", 0))
         return malformed("the run's id", e);
     read_state(x, &f);
     id_of(x, "id", f.id);
-    f.name = text(x, "name") ? text(x, "name") : text(x, "path");
+    f.name = text(x, "name") ? text(x, "name") : workflow ? workflow : text(x, "path");
     f.branch = text(x, "head_branch");
     f.commit = text(x, "head_sha");
     f.message = json_str(x, "head_commit.message");
@@ -140,7 +141,7 @@ int github_read_run(const json_t *x, const char *repository, ci_emit emit, void 
 
 static int read_run(const json_t *x, struct ci_fact *f, ci_emit emit, void *ctx, struct error *e)
 {
-    return github_read_run(json_at(x, "workflow_run"), f->repository, emit, ctx, e);
+    return github_read_run(json_at(x, "workflow_run"), f->repository, text(x, "workflow.name"), emit, ctx, e);
 }
 
 static int read_job(const json_t *payload, struct ci_fact *f, ci_emit emit, void *ctx, struct error *e)
@@ -220,6 +221,8 @@ static int read_deployment(const json_t *payload, struct ci_fact *f, ci_emit emi
     if (!json_int(d, "id", 0))
         return malformed("the deployment's id", e);
     deployment_facts(d, f);
+    if (json_str(d, "payload.hbcloud"))
+        return ignored(f, "A hub told GitHub of this deployment itself.", emit, ctx, e);
     f->state = CI_QUEUED;
     f->updated_ms = f->created_ms;
     return emit(ctx, f, e);
@@ -234,6 +237,8 @@ static int read_deployment_status(const json_t *payload, struct ci_fact *f, ci_e
     deployment_facts(d, f);
     f->updated_ms = time_of(s, "updated_at");
     f->url = text(s, "log_url") ? text(s, "log_url") : text(s, "target_url");
+    if (json_str(d, "payload.hbcloud"))
+        return ignored(f, "A hub told GitHub of this deployment itself.", emit, ctx, e);
     if (str_eq(state, "inactive"))
         return ignored(f, "A later deployment took this one's place.", emit, ctx, e);
     bool ended = str_eq(state, "success") || str_eq(state, "failure") || str_eq(state, "error");
