@@ -11,6 +11,7 @@
 #include "configuration/secrets.h"
 #include "deployment/deployments.h"
 #include "deployment/machine.h"
+#include "gateway/gateway.h"
 #include "runtime/image_name.h"
 
 #include <pthread.h>
@@ -27,8 +28,6 @@ struct deployments {
     struct secrets *secrets; /* NULL: there are none */
     struct gateway *gateway; /* NULL: there is none */
     int releases_kept;
-    deployment_gate gate; /* NULL: none */
-    void *gate_ctx;
     pthread_mutex_t lock;
     struct map *active; /* service instance id -> deployment id (owned text): one at a time a service */
     struct map *live;   /* deployment id -> struct blob: the newest document of those under way */
@@ -58,6 +57,8 @@ int release_store(struct deployments *d, const char *service_id, const char *by,
 int release_load(struct deployments *d, const char *release_id, struct release *ret, struct error *e);
 /* The one that serves, else the newest; ERR_NOT_FOUND when there is none. */
 int release_current(struct deployments *d, const char *service_id, struct release *ret, struct error *e);
+/* The one that serves; ERR_NOT_FOUND when none ever did. */
+int release_serving(struct deployments *d, const char *service_id, struct release *ret, struct error *e);
 int release_mark_serving(struct deployments *d, const char *release_id, const char *digest, struct error *e);
 /* The one that is to serve after all that is under way: what a change changes. As `release_current`. */
 int release_wanted(struct deployments *d, const char *service_id, struct release *ret, struct error *e);
@@ -114,8 +115,9 @@ bool deployment_cancelled_by(struct deployments *d, const char *id, char *ret_by
 bool deployment_commit(struct deployments *d, const char *id);
 
 /* journal.c */
-int journal_write(struct deployments *d, const char *deployment_id, const char *step, const char *mark,
-                  const json_t *facts, struct error *e);
+/* Refused with ERR_CONFLICT when another hub has taken the job over since. */
+int journal_write(struct deployments *d, const struct job *job, const char *deployment_id, const char *step,
+                  const char *mark, const json_t *facts, struct error *e);
 struct journal_state {
     enum step next; /* the step to run (again) */
     bool undoing; /* a step failed: go on undoing */
@@ -129,20 +131,28 @@ struct run {
     struct job *job;
     struct record record;
     struct release release;
-    json_t *facts; /* journalled; no secrets */
-    json_t *service; /* the service's document when the run began */
+    json_t *facts;   /* journalled; no secrets */
+    json_t *service; /* the first instance's document when the run began */
     const char *id, *service_id, *name;
-    struct container_engine *engine;
     struct image_name image;
     int64_t step_deadline_ms; /* monotonic */
+    /* receipt.c */
+    struct gateway_probe *probe; /* NULL: nothing is measured now */
+    enum probe_phase probe_phase;
+    int64_t phase_began_ms; /* monotonic */
+    struct gateway_figures figures[PROBE_PHASES];
+    json_t *points;
 };
-/* steps.c: each 0, negative with `e`, or STEP_SKIPPED */
+/* steps.c: each 0, negative with `e`, STEP_SKIPPED or RUN_LATER */
 #define STEP_SKIPPED 1
 #define RUN_INTERRUPTED (-1000) /* the hub is stopping: the job is run again */
+#define RUN_LATER (-1001)       /* something is waited for: the job is run again soon, from this step */
 extern int (*const step_run[STEP_COUNT])(struct run *r, struct error *e);
-int steps_undo(struct run *r, struct error *e); /* all compensations, in reverse; each may be run again */
 bool run_interrupted(const struct run *r);
-bool run_cancelled(const struct run *r); /* someone wants it undone: a step that waits ends with an error */
+/* "web-1a2b3c4d", of the second instance "web-1a2b3c4d-2": found again by whoever goes on. */
+void container_name(const struct run *r, int64_t ordinal, char *ret, size_t size);
+/* undo.c: all compensations, in reverse; each may be run again */
+int steps_undo(struct run *r, struct error *e);
 /* runner.c */
 int deployment_run(void *ctx, struct job *job, struct error *e);
 /* service_document.c */

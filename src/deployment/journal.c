@@ -2,12 +2,14 @@
 
 #include "base/failpoint.h"
 
-int journal_write(struct deployments *d, const char *id, const char *step, const char *mark, const json_t *facts,
-                  struct error *e)
+int journal_write(struct deployments *d, const struct job *job, const char *id, const char *step, const char *mark,
+                  const json_t *facts, struct error *e)
 {
     _cleanup_conn_ struct store_conn *c = NULL;
     failpoint(step, mark, "before");
     int r = store_acquire(d->store, STORE_WRITE, &c, e);
+    if (r == 0)
+        r = jobs_fence_check(c, job, e);
     if (r == 0)
         r = store_exec(
             c, e,
@@ -18,6 +20,13 @@ int journal_write(struct deployments *d, const char *id, const char *step, const
         r = store_commit(c, e);
     failpoint(step, mark, "after");
     return r;
+}
+
+/* Rolling has a batch an instance: the mark of the one that was retired holds the number of the next. */
+static enum step after(enum step step, const json_t *facts)
+{
+    bool more = step == STEP_RETIRE && json_flag(facts, "nextBatch", false);
+    return more ? STEP_CREATE : step + 1;
 }
 
 int journal_read(struct deployments *d, const char *id, struct journal_state *ret, struct error *e)
@@ -39,7 +48,7 @@ int journal_read(struct deployments *d, const char *id, struct journal_state *re
             s.facts = facts;
         }
         if (step_parse(rows_text(rows, 0), &step) == 0)
-            s.next = str_eq(mark, "done") ? step + 1 : step;
+            s.next = str_eq(mark, "done") ? after(step, s.facts) : step;
         s.undoing = s.undoing || str_eq(mark, "failed");
         r = 0;
     }

@@ -333,6 +333,15 @@ int release_earlier(struct deployments *d, const char *service_id, int number, s
     return r == 0 ? release_load(d, id, ret, e) : r;
 }
 
+int release_serving(struct deployments *d, const char *service_id, struct release *ret, struct error *e)
+{
+    return load_by(
+        d,
+        "SELECT " COLUMNS " FROM service_releases WHERE service_id = $1 AND serving_at IS NOT NULL "
+        "ORDER BY serving_at DESC, number DESC LIMIT 1",
+        service_id, ret, e);
+}
+
 int release_mark_serving(struct deployments *d, const char *release_id, const char *digest, struct error *e)
 {
     _cleanup_conn_ struct store_conn *c = NULL;

@@ -1,16 +1,21 @@
 #define LOG_ROOM "deployment"
-#include "deployment/internal.h"
+#include "deployment/steps.h"
 
 #include "base/log.h"
 
 /* Runs one deployment from where its journal says: a mark before each step and after it. */
 
+#define UNDO_TRIES_MS ((int64_t)120 * 1000)  /* an engine that answers, but not as wanted */
+#define UNDO_AWAY_MS ((int64_t)600 * 1000)   /* one that is not there at all */
+
 static void run_done(struct run *r)
 {
+    receipt_end(r);
     record_done(&r->record);
     release_done(&r->release);
     json_decref(r->facts);
     json_decref(r->service);
+    json_decref(r->points);
 }
 
 static int load(struct run *r, struct journal_state *journal, struct error *e)
@@ -37,36 +42,43 @@ static int load(struct run *r, struct journal_state *journal, struct error *e)
     return res == 0 && !r->service ? error_set(e, ERR_INTERNAL, "No memory.") : res;
 }
 
+int run_journal(struct run *r, enum step step, const char *mark, struct error *e)
+{
+    return journal_write(r->deployments, r->job, r->id, step_name(step), mark, r->facts, e);
+}
+
+/* A rolling deployment goes through some steps once a batch: its progress rises all the same. */
+static double progress(const struct run *r, enum step s)
+{
+    double from = step_progress(STEP_CREATE), own = step_progress(s), batches = (double)instances_batches(r);
+    if (s < STEP_CREATE || batches <= 1)
+        return own;
+    return from + (100 - from) * ((double)instances_batch(r) + (own - from) / (100 - from)) / batches;
+}
+
 static void begin_phase(struct run *r, enum step s)
 {
     json_t *doc = r->record.document;
     (void)json_put(doc, "status.state", json_string(step_state(s)));
     (void)json_put(doc, "status.step", json_string(step_name(s)));
-    (void)json_put(doc, "status.progress", json_real(step_progress(s)));
+    (void)json_put(doc, "status.progress", json_real(progress(r, s)));
     (void)json_object_del(json_at(doc, "status"), "message");
 }
 
+#define PHASES_MAX 64 /* of the contract */
+
 static void end_phase(struct run *r, enum step s, int64_t began, const char *status)
 {
+    json_t *phases = json_at(r->record.document, "timing.phases");
     json_t *phase = json_pack("{s:s, s:I, s:s}", "name", step_name(s), "duration",
                               (json_int_t)(clock_mono_ms() - began), "status", status);
-    (void)json_array_append_new(json_at(r->record.document, "timing.phases"), phase);
+    if (json_array_size(phases) < PHASES_MAX)
+        (void)json_array_append_new(phases, phase);
+    else
+        json_decref(phase);
 }
 
-static void end_record(struct run *r, const char *state, const char *message)
-{
-    char at[TIME_TEXT_LEN + 1];
-    json_t *doc = r->record.document;
-    int64_t now = clock_now_ms();
-    (void)json_put(doc, "status.state", json_string(state));
-    (void)json_put(doc, "status.step", json_null());
-    /* A failed one stays at the step that it came to. */
-    if (str_eq(state, "completed"))
-        (void)json_put(doc, "status.progress", json_integer(100));
-    (void)json_put(doc, "status.message", json_string(message));
-    (void)json_put(doc, "timing.completedAt", json_string(time_format(now, at)));
-    (void)json_put(doc, "timing.duration", json_integer(now - r->record.started_ms));
-}
+/* ---- the end ---- */
 
 struct ending {
     const struct run *run;
@@ -88,80 +100,117 @@ static int settle_failed(json_t *d, void *ctx)
     return 0;
 }
 
+/* Rows are settled and read anew: what serves after a failure may have another port than before. */
+static int settle_rows(struct run *r, const char *message, struct error *e)
+{
+    struct runtime *runtime = r->deployments->runtime;
+    struct ending ending = { r, message };
+    struct entity **list = NULL;
+    size_t n = 0;
+    struct error ignored = ERROR_INIT;
+    int res = runtime_service_instances(runtime, r->service_id, &list, &n, e);
+    for (size_t i = 0; res == 0 && i < n; i++) {
+        if (runtime_refresh_service(runtime, list[i]->id, &ignored) < 0)
+            log_debug("After the deployment instance %s was not read again: %s", list[i]->id, ignored.message);
+        error_done(&ignored);
+        ignored = ERROR_INIT;
+        res = runtime_service_change(runtime, list[i]->id, settle_failed, &ending, NULL, e);
+        res = res == -ERR_NOT_FOUND ? 0 : res;
+    }
+    runtime_instances_free(list, n);
+    return res == -ERR_NOT_FOUND ? 0 : res;
+}
+
+/* The images of the last releases are pinned where the first instance is. */
+static void keep_releases(struct run *r)
+{
+    struct container_engine *g = NULL;
+    if (instance_engine(r, json_str(instance_at(r, 0), "node"), &g, NULL) == 0)
+        releases_keep(r->deployments, r->service_id, r->name, g);
+}
+
 static int finish(struct run *r, const char *state, const char *message, struct error *e)
 {
     struct deployments *d = r->deployments;
-    struct ending ending = { r, message };
-    struct error refresh = ERROR_INIT;
-    int res = 0;
-    if (!str_eq(state, "completed")) {
-        res = runtime_service_change(d->runtime, r->service_id, settle_failed, &ending, NULL, e);
-        if (res == -ERR_NOT_FOUND)
-            res = 0;
-        else if (runtime_refresh_service(d->runtime, r->service_id, &refresh) < 0)
-            log_debug("After the deployment the service was not read again: %s", refresh.message);
-        error_done(&refresh);
-    }
-    if (str_eq(state, "completed") && r->engine)
-        releases_keep(d, r->service_id, r->name, r->engine);
-    end_record(r, state, message);
+    int res = str_eq(state, "completed") ? 0 : settle_rows(r, message, e);
+    if (run_routed(r) || json_at(r->facts, "receipt") || str_eq(state, "completed"))
+        receipt_write(r);
+    receipt_end(r);
+    record_end(&r->record, state, message);
+    /* A failed one stays at the step that it came to. */
+    if (str_eq(state, "completed"))
+        (void)json_put(r->record.document, "status.progress", json_integer(100));
     if (res == 0)
         res = record_save(d, &r->record, e);
     if (res < 0)
         return res;
     record_forget_live(d, r->id);
+    if (str_eq(state, "completed"))
+        keep_releases(r);
     queue_leave(d, r->service_id, r->id);
     return 0;
 }
 
 /* ---- forward ---- */
 
+/* The end of a batch says in its own mark that there is another. */
+static void turn_batch(struct run *r, enum step s)
+{
+    bool more = s == STEP_RETIRE && !instances_last_batch(r);
+    (void)json_put(r->facts, "nextBatch", json_boolean(more));
+    if (more)
+        (void)json_put(r->facts, "batch", json_integer(instances_batch(r) + 1));
+}
+
 static int run_step(struct run *r, enum step s, struct error *e)
 {
     struct deployments *d = r->deployments;
     int64_t began = clock_mono_ms();
-    int res = journal_write(d, r->id, step_name(s), "begin", r->facts, e);
+    /* What must be undone is on record before it is done. */
+    int res = s == STEP_SWITCH ? switch_plan(r, e) : 0;
+    if (res == 0)
+        res = run_journal(r, s, "begin", e);
     begin_phase(r, s);
     if (res == 0)
         res = record_save(d, &r->record, e);
     if (res < 0)
         return res;
     r->step_deadline_ms = began + step_deadline_ms(s);
-    if (s == STEP_SWITCH && !json_at(r->facts, "before"))
-        (void)json_put(r->facts, "before", json_deep_copy(r->service));
-    if (s == STEP_SWITCH)
-        (void)json_put(r->facts, "switched", json_true());
-    /* What must be undone is on record before it is done. */
-    if (s == STEP_SWITCH)
-        res = journal_write(d, r->id, step_name(s), "begin", r->facts, e);
-    if (res == 0)
-        res = step_run[s](r, e);
-    if (res == RUN_INTERRUPTED)
+    res = step_run[s](r, e);
+    if (res == RUN_INTERRUPTED || res == RUN_LATER)
         return res;
     end_phase(r, s, began, res == STEP_SKIPPED ? "skipped" : res < 0 ? "failed" : "success");
-    return res < 0 ? res : journal_write(d, r->id, step_name(s), "done", r->facts, e);
+    if (res < 0)
+        return res;
+    turn_batch(r, s);
+    return run_journal(r, s, "done", e);
 }
 
-/* From the switch on it is too late: then the new release serves. */
-static int check_cancelled(struct run *r, enum step s, struct error *e)
+/* The place between two steps where a wish to cancel is heard; from the switch on it is too late. */
+static int may_begin(struct run *r, enum step s, struct error *e)
 {
-    struct deployments *d = r->deployments;
-    bool cancelled = s == STEP_SWITCH ? !deployment_commit(d, r->id) : s < STEP_SWITCH && run_cancelled(r);
-    return cancelled ? error_set(e, ERR_CONFLICT, "The deployment was cancelled.") : 0;
+    if (run_interrupted(r))
+        return RUN_INTERRUPTED;
+    bool go = s < STEP_SWITCH ? !deployment_cancelled(r->deployments, r->id)
+                              : s > STEP_SWITCH || deployment_commit(r->deployments, r->id);
+    return go ? 0 : error_set(e, ERR_CONFLICT, "It was cancelled.");
+}
+
+static enum step step_after(const struct run *r, enum step s)
+{
+    return s == STEP_RETIRE && json_flag(r->facts, "nextBatch", false) ? STEP_CREATE : s + 1;
 }
 
 static int go_forward(struct run *r, enum step *state, struct error *e)
 {
     while (*state < STEP_COUNT) {
-        if (run_interrupted(r))
-            return RUN_INTERRUPTED;
         enum step s = *state;
-        int res = check_cancelled(r, s, e);
+        int res = may_begin(r, s, e);
         if (res == 0)
             res = run_step(r, s, e);
         if (res < 0)
             return res;
-        bool moved = machine_move(state, s + 1);
+        bool moved = machine_move(state, step_after(r, s));
         assert(moved);
         (void)moved;
     }
@@ -170,38 +219,64 @@ static int go_forward(struct run *r, enum step *state, struct error *e)
 
 /* ---- undo ---- */
 
+static const char *end_of(const struct run *r)
+{
+    bool touched = json_flag(r->facts, "touched", false);
+    if (json_flag(r->facts, "cancelled", false))
+        return "cancelled";
+    return touched && instances_had_old(r) ? "rolled_back" : "failed";
+}
+
+/* Tried again, but not for ever: an engine that refuses to remove what is to go must not keep a service deploying. */
+static bool undo_is_over(struct run *r, const struct error *failure)
+{
+    int64_t now = clock_now_ms(), since = json_int(r->facts, "undoSince", now);
+    bool away = failure->code == ERR_UNAVAILABLE;
+    (void)json_put(r->facts, "undoSince", json_integer(since));
+    return now - since >= (away ? UNDO_AWAY_MS : UNDO_TRIES_MS) || now > r->job->deadline_ms;
+}
+
 static int undo(struct run *r, struct error *e)
 {
     const char *cause = json_str(r->facts, "cause");
-    bool switched = json_flag(r->facts, "switched", false);
     struct error failure = ERROR_INIT;
     (void)json_put(r->record.document, "status.message", json_string(cause));
-    if (steps_undo(r, &failure) < 0) {
-        /* The engine may be away: tried again, until the job's deadline. */
-        bool for_good = clock_now_ms() > r->job->deadline_ms;
-        release_mask(&r->release, failure.message);
-        record_log(&r->record, "not cleaned up%s: %s", for_good ? "" : " yet", failure.message);
+    r->step_deadline_ms = clock_mono_ms() + step_deadline_ms(STEP_UNDO);
+    int res = steps_undo(r, &failure);
+    if (res == RUN_INTERRUPTED) {
         error_done(&failure);
-        if (!for_good)
-            return record_save(r->deployments, &r->record, e) < 0 ? -1 : JOB_AGAIN;
+        return res;
     }
-    error_done(&failure);
-    int res = journal_write(r->deployments, r->id, "undo", "undone", r->facts, e);
-    bool cancelled = json_flag(r->facts, "cancelled", false);
-    return res == 0 ? finish(r, cancelled ? "cancelled" : switched ? "rolled_back" : "failed", cause, e) : res;
+    if (res < 0) {
+        bool over = undo_is_over(r, &failure);
+        release_mask(&r->release, failure.message);
+        record_log(&r->record, "not cleaned up%s: %s", over ? ", it is left to the next comparison" : " yet",
+                   failure.message);
+        error_done(&failure);
+        res = over ? 0 : run_journal(r, STEP_UNDO, "begin", e);
+        if (!over) {
+            (void)record_save(r->deployments, &r->record, NULL);
+            r->job->again_after_ms = 2000;
+            return res < 0 ? res : JOB_AGAIN;
+        }
+    }
+    res = run_journal(r, STEP_UNDO, "undone", e);
+    return res == 0 ? finish(r, end_of(r), cause, e) : res;
 }
 
 static int fail(struct run *r, enum step *state, struct error *cause, struct error *e)
 {
-    release_mask(&r->release, cause->message); /* it may say what the container said */
     char by[256];
-    if (deployment_cancelled_by(r->deployments, r->id, by, sizeof by)) {
+    bool cancelled = *state <= STEP_SWITCH && deployment_cancelled_by(r->deployments, r->id, by, sizeof by);
+    if (cancelled)
         (void)error_set(cause, ERR_CONFLICT, "Cancelled by %s.", by);
-        (void)json_put(r->facts, "cancelled", json_true());
-    }
-    record_log(&r->record, "failed at %s: %s", step_name(*state), cause->message);
+    release_mask(&r->release, cause->message); /* it may say what the container said */
+    record_log(&r->record, "%s at %s: %s", cancelled ? "cancelled" : "failed", step_name(*state), cause->message);
     (void)json_put(r->facts, "cause", json_string(cause->message));
-    int res = journal_write(r->deployments, r->id, step_name(*state), "failed", r->facts, e);
+    (void)json_put(r->facts, "cancelled", json_boolean(cancelled));
+    (void)json_put(r->facts, "touched", json_boolean(*state >= STEP_CREATE));
+    receipt_end(r);
+    int res = run_journal(r, *state, "failed", e);
     if (res < 0)
         return res;
     bool moved = machine_move(state, STEP_UNDO);
@@ -214,17 +289,14 @@ static int run_from(struct run *r, const struct journal_state *journal, struct e
 {
     enum step state = journal->next;
     struct error cause = ERROR_INIT;
-    int res = runtime_engine(r->deployments->runtime, json_str(r->service, "nodeId"), &r->engine, &cause);
-    if (journal->undoing)
-        res = undo(r, e);
-    else if (res == 0)
-        res = go_forward(r, &state, &cause);
+    int res = journal->undoing ? undo(r, e) : go_forward(r, &state, &cause);
     if (!journal->undoing && res == 0)
-        res = finish(r, "completed", "The new release serves.", e);
-    else if (!journal->undoing && res < 0 && res != RUN_INTERRUPTED)
+        res = finish(r, "completed", strategy_is_job(r->release.specification) ? "The job ended with status 0."
+                                                                               : "The new release serves.", e);
+    else if (!journal->undoing && res < 0 && res != RUN_INTERRUPTED && res != RUN_LATER)
         res = fail(r, &state, &cause, e);
     error_done(&cause);
-    return res == RUN_INTERRUPTED ? JOB_AGAIN : res;
+    return res == RUN_INTERRUPTED || res == RUN_LATER ? JOB_AGAIN : res;
 }
 
 /* A deployment that cannot be worked on any more ends here, so that it blocks no later one. */
@@ -237,10 +309,10 @@ static void give_up(struct run *r, const char *cause)
 }
 
 /* What failed below is the record itself (a full disk, a locked database): the journal has all that is needed to
- * try again, until the deadline. What is gone does not come back. */
+ * try again, until the deadline. What is gone does not come back; whose job was taken over leaves it alone. */
 static int later_or_never(struct run *r, int res, const struct error *e)
 {
-    if (res != -ERR_NOT_FOUND && clock_now_ms() < r->job->deadline_ms) {
+    if (run_interrupted(r) || (res != -ERR_NOT_FOUND && clock_now_ms() < r->job->deadline_ms)) {
         log_warn("Deployment %s goes on later: %s", r->id, e->message);
         return JOB_AGAIN;
     }
@@ -254,8 +326,10 @@ int deployment_run(void *ctx, struct job *job, struct error *e)
     _cleanup_(
         run_done) struct run r = { .deployments = ctx, .job = job, .id = json_str(job->arguments, "deploymentId") };
     int res = load(&r, &journal, e);
-    if (res == 0 && record_final(r.record.document))
+    if (res == 0 && record_final(r.record.document)) {
+        queue_leave(r.deployments, r.service_id, r.id);
         return JOB_DONE;
+    }
     if (res == 0)
         res = run_from(&r, &journal, e);
     return res < 0 ? later_or_never(&r, res, e) : res;

@@ -24,7 +24,7 @@ static const char allowed[MACHINE_STATES][MACHINE_STATES + 1] = {
     [STEP_REGISTER] =  "        x   x ",
     [STEP_SWITCH] =    "         x  x ",
     [STEP_VERIFY] =    "          x x ",
-    [STEP_RETIRE] =    "           x  ", /* the new release serves: nothing is undone any more */
+    [STEP_RETIRE] =    "    x      x  ", /* another batch; or the new release serves, and nothing is undone any more */
     [STEP_DONE] =      "              ",
     [STEP_UNDO] =      "             x",
     [STEP_UNDONE] =    "              ",
@@ -49,6 +49,7 @@ static void the_way_forward_passes_every_step_and_its_progress_rises(void **stat
     double progress = step_progress(at);
     int steps = 1;
     while (at != STEP_DONE) {
+        assert_true(step_compensation(at)[0] != '\0');
         assert_true(step_deadline_ms(at) > 0); /* nothing stays under way for ever */
         assert_true(machine_move(&at, at + 1));
         assert_true(step_progress(at) > progress);

@@ -1,0 +1,194 @@
+#include "deployment/steps.h"
+
+#include <stdio.h>
+
+#define GOOD_CHECKS_WANTED 2
+
+struct last_lines {
+    char text[400];
+};
+
+static int keep_last(void *ctx, enum engine_stream stream UNUSED, const char *bytes, size_t len)
+{
+    struct last_lines *l = ctx;
+    size_t room = sizeof l->text - 1, have = strlen(l->text);
+    if (len > room) {
+        bytes += len - room;
+        len = room;
+    }
+    if (have + len > room) {
+        size_t drop = have + len - room;
+        memmove(l->text, l->text + drop, have - drop + 1);
+        have -= drop;
+    }
+    memcpy(l->text + have, bytes, len);
+    l->text[have + len] = '\0';
+    return 0;
+}
+
+/* ---- a container that ended ---- */
+
+static int died(struct run *r, struct container_engine *g, const struct engine_container *c, struct error *e)
+{
+    struct last_lines said = { "" };
+    struct engine_log_request ask = { .tail = 3, .want_stdout = true, .want_stderr = true };
+    (void)g->ops->logs(g, c->id, &ask, keep_last, &said, NULL);
+    char *line = str_trim(said.text), *last = strrchr(line, '\n');
+    line = last ? last + 1 : line;
+    if (c->oom_killed)
+        return error_set(e, ERR_CONFLICT,
+                         "The new container was killed: it needs more memory than its limit of %lld MB.",
+                         (long long)(c->memory_limit >> 20));
+    /* The engine forgets that it was the memory when the container starts again. */
+    if (c->exit_code == 137 && c->memory_limit)
+        return error_set(
+            e, ERR_CONFLICT,
+            "The new container was killed (status 137): it may need more memory than its limit of %lld MB.",
+            (long long)(c->memory_limit >> 20));
+    if (strategy_is_job(r->release.specification))
+        return error_set(e, ERR_CONFLICT, "The job ended with status %d%s%s", c->exit_code, *line ? "; it said: " : ".",
+                         line);
+    return error_set(e, ERR_CONFLICT, "The new container ended with status %d right after its start%s%s", c->exit_code,
+                     *line ? "; it said: " : ".", line);
+}
+
+/* ---- one look ---- */
+
+json_t *document_with(const struct run *r, const json_t *x, const struct engine_container *c)
+{
+    const json_t *before = json_at(x, "before");
+    json_t *d = json_deep_copy(json_is_object(before) ? before : r->service);
+    if (d) {
+        apply_release(d, r->release.specification, &r->image);
+        (void)json_put(d, "managed", json_true());
+        (void)json_put(d, "nodeId", json_string(json_str(x, "node")));
+        (void)json_put(d, "networking.routeUrl", json_null());
+        runtime_instance_fill(r->deployments->runtime, d, c);
+    }
+    return d;
+}
+
+int64_t check_time_ms(const struct run *r)
+{
+    const json_t *check = json_at(r->release.specification, "networking.healthCheck");
+    return 1000 * (json_int(check, "startPeriod", 30) +
+                   json_int(check, "retries", 3) * (json_int(check, "interval", 10) + json_int(check, "timeout", 5)));
+}
+
+static void note_output(struct run *r, const struct engine_container *c)
+{
+    if (c->health_output && c->health_output[0])
+        (void)json_put(r->facts, "checkOutput", json_string(c->health_output));
+}
+
+int step_look(struct run *r, const json_t *x, char *reason, size_t size, struct error *e)
+{
+    struct engine_container c = { 0 };
+    struct container_engine *g = NULL;
+    int res = instance_engine(r, json_str(x, "node"), &g, e);
+    if (res == 0)
+        res = g->ops->inspect(g, json_str(x, "container"), &c, e);
+    if (res < 0)
+        return res == -ERR_UNAVAILABLE ? 0 : res;
+    if (str_eq(c.state, "running")) {
+        _cleanup_json_ json_t *d = document_with(r, x, &c);
+        res = d ? runtime_check_health(d, &c, r->job->stopping, reason, size) : 0;
+        res = res == 1;
+        note_output(r, &c);
+    } else {
+        res = died(r, g, &c, e);
+    }
+    engine_container_done(&c);
+    return res;
+}
+
+/* What the container's own check said last is worth a line: the reason alone is short. */
+static void log_check_output(struct run *r)
+{
+    char text[800];
+    const char *said = json_str(r->facts, "checkOutput");
+    if (!said)
+        return;
+    str_copy(text, sizeof text, said);
+    release_mask(&r->release, text);
+    for (char *p = text; *p; p++)
+        if (*p == '\n' || *p == '\r')
+            *p = ' ';
+    record_log(&r->record, "the check said: %s", str_trim(text));
+}
+
+static int check_one(struct run *r, const json_t *x, struct error *e)
+{
+    char reason[512] = "it does not answer";
+    int good = 0;
+    int64_t until = clock_mono_ms() + check_time_ms(r);
+    while (good < GOOD_CHECKS_WANTED) {
+        int res = run_may_go_on(r, e);
+        if (res == 0)
+            res = step_look(r, x, reason, sizeof reason, e);
+        if (res < 0)
+            return res;
+        good = res ? good + 1 : 0;
+        if (!good && clock_mono_ms() > until) {
+            log_check_output(r);
+            return error_set(e, ERR_TIMEOUT, "The new container did not become healthy within %lld s: %.380s.",
+                             (long long)check_time_ms(r) / 1000, reason);
+        }
+        if (good < GOOD_CHECKS_WANTED)
+            step_pause_ms(good ? CHECK_PAUSE_MS / 2 : CHECK_PAUSE_MS);
+    }
+    return 0;
+}
+
+/* ---- a job: it runs to its end ---- */
+
+static int log_line(void *ctx, enum engine_stream stream UNUSED, const char *bytes, size_t len)
+{
+    struct run *r = ctx;
+    char text[900];
+    str_copy(text, len + 1 < sizeof text ? len + 1 : sizeof text, bytes);
+    release_mask(&r->release, text);
+    char *rest = text, *line;
+    while ((line = strsep(&rest, "\n")))
+        if (*str_trim(line))
+            record_log(&r->record, "job: %s", line);
+    return 0;
+}
+
+static int await_end(struct run *r, const json_t *x, struct error *e)
+{
+    struct container_engine *g = NULL;
+    struct engine_log_request ask = { .tail = 100, .want_stdout = true, .want_stderr = true };
+    int res = instance_engine(r, json_str(x, "node"), &g, e);
+    while (res == 0) {
+        struct engine_container c = { 0 };
+        res = run_may_go_on(r, e);
+        if (res == 0)
+            res = g->ops->inspect(g, json_str(x, "container"), &c, e);
+        bool ended = res == 0 && (str_eq(c.state, "exited") || str_eq(c.state, "dead"));
+        if (ended) {
+            (void)g->ops->logs(g, c.id, &ask, log_line, r, NULL);
+            res = c.exit_code == 0 ? 1 : died(r, g, &c, e);
+        } else if (res == 0 && step_late(r)) {
+            res = error_set(e, ERR_TIMEOUT, "The job did not end within an hour.");
+        }
+        engine_container_done(&c);
+        if (res == 0)
+            step_pause_ms(CHECK_PAUSE_MS);
+    }
+    return res < 0 ? res : 0;
+}
+
+int step_check(struct run *r, struct error *e)
+{
+    size_t i = 0;
+    json_t *x;
+    int res = 0;
+    bool job = strategy_is_job(r->release.specification);
+    receipt_before(r);
+    while (res == 0 && (x = instance_next_new(r, &i)))
+        res = job ? await_end(r, x, e) : check_one(r, x, e);
+    if (res == 0)
+        record_log(&r->record, job ? "the job ended with status 0" : "healthy");
+    return res;
+}
