@@ -69,7 +69,7 @@ describe('O32 O34 secrets', { skip: dockerOld.skip || Registry.skip }, () => {
       rig.deploy('absent', `${rig.registry.address}/absent:1`, { container: { image: `${rig.registry.address}/absent:1`, environment } }),
     ]);
     for (const end of ends) assert.equal(end.status.state, 'failed');
-    assert.equal((await rig.update('good', { container: { environment: { PLAIN: canary(3), CRASH: '1' } } })).status.state, 'failed');
+    assert.equal((await rig.update('good', { container: { environment: { PLAIN: canary(3), CRASH: '1' } } })).status.state, 'rolled_back');
     assert.equal((await rig.update('good', { container: { environment: { PLAIN: canary(3), URL: null } } })).status.state, 'completed');
     await rig.hub.refused(400, 'POST', '/services', { body: { name: 'Bad Name', container: { image, environment: { ...environment, 'not-a-key': canary(4) } }, networking: { internalPort: 8080 } } as never });
     await rig.hub.raw('POST', '/v1/services', { body: `{"name":"cut","container":{"environment":{"A":"${canary(5)}"` });

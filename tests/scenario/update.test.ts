@@ -50,7 +50,7 @@ for (const flavour of engines) {
       const { deployment_id } = await rig.hub.ok('PATCH', '/services/{serviceId}', { params: { serviceId: 'steady' }, body });
       const end = ended(rig.hub, deployment_id);
       assert.deepEqual(await asked(rig, 'steady', end), ['good']);
-      assert.equal((await end).status.state, 'failed');
+      assert.equal((await end).status.state, 'rolled_back');
       assert.match((await end).status.message!, /answered 503/);
       const now = await service(rig.hub, 'steady');
       assert.deepEqual([now.container.id, now.status.deployment, now.status.health], [before.container.id, 'running', 'healthy']);
