@@ -28,6 +28,8 @@ struct deployments {
     struct secrets *secrets; /* NULL: there are none */
     struct gateway *gateway; /* NULL: there is none */
     int releases_kept;
+    deployment_gate gate; /* NULL: none */
+    void *gate_ctx;
     pthread_mutex_t lock;
     struct map *active; /* service instance id -> deployment id (owned text): one at a time a service */
     struct map *live;   /* deployment id -> struct blob: the newest document of those under way */
