@@ -24,10 +24,13 @@ static void free_dead(struct container_engine *dead)
         dead->ops->free(dead);
 }
 
-static void give(struct node_engine *n, struct engine_link *l)
+/* Any answer is a sign of life, a refusal too. */
+static void give(struct node_engine *n, struct engine_link *l, int res)
 {
     struct container_engine *dead;
     (void)pthread_mutex_lock(&n->lock);
+    if (res != -ERR_UNAVAILABLE && res != -ERR_UPSTREAM_TIMEOUT && !n->lost)
+        n->answered_ms = clock_mono_ms();
     link_unref_locked(l, &dead);
     (void)pthread_mutex_unlock(&n->lock);
     free_dead(dead);
@@ -114,7 +117,7 @@ static int lacks(struct error *e)
         if (res < 0)                                                            \
             return res;                                                         \
         res = l->engine->ops->op ? l->engine->ops->op(__VA_ARGS__) : lacks(e);  \
-        give(n, l);                                                             \
+        give(n, l, res);                                                        \
         return res;                                                             \
     }
 

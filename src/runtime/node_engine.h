@@ -30,7 +30,8 @@ struct node_engine {
     int64_t answered_ms;          /* monotonic; when it last did, or was first asked */
     int64_t beat_ms, written_ms;  /* monotonic: the reckoning of uptime */
     int64_t fence_before_ms;      /* wall clock: a container made before it may be one that lives elsewhere now; 0 none */
-    bool gone, lost;
+    bool lost;
+    _Atomic bool gone;    /* written under the lock */
 
     pthread_t follower, pulse;
     bool following, pulsing;

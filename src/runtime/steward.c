@@ -226,13 +226,17 @@ static struct look look_at(struct runtime *r, struct node_engine *n, bool mainte
     int64_t now = clock_mono_ms();
     struct look l = { .available = false };
     (void)pthread_mutex_lock(&n->lock);
-    l.available = n->state.available;
-    l.silent_ms = l.available ? 0 : now - n->answered_ms;
+    l.silent_ms = now - n->answered_ms;
     l.newly = !maintenance && !n->lost && l.silent_ms >= r->lost_after_ms;
     if (l.newly) {
-        n->lost = true;
+        /* A call that is still waited for is not waited for here. */
+        n->lost = n->cut = true;
         n->fence_before_ms = clock_now_ms();
+        if (n->state.available)
+            str_copy(n->state.reason, sizeof n->state.reason, "It has fallen silent.");
+        n->state.available = false;
     }
+    l.available = n->state.available;
     l.lost = n->lost;
     l.write = now - n->written_ms >= WRITE_MS;
     l.beat = l.write || now - n->beat_ms >= BEAT_MS;

@@ -306,6 +306,12 @@ static bool feel_pulse(struct node_engine *n)
     struct engine_info info;
     struct error e = ERROR_INIT;
     bool good = n->base.ops->info(&n->base, &info, &e) == 0;
+    (void)pthread_mutex_lock(&n->lock);
+    bool lost = n->lost;
+    (void)pthread_mutex_unlock(&n->lock);
+    /* It was given up meanwhile: it is not believed before it is fenced. */
+    if (good && lost)
+        return false;
     if (good || !n->stop)
         node_engine_note(n, good ? &info : NULL, good ? "" : e.message);
     error_done(&e);

@@ -35,7 +35,8 @@ describe('a node of its own', { skip: dockerOld.skip }, () => {
 
   test('shows its containers as services, live, and reaches its logs and actions', async () => {
     const id = await attic.engine.run(await attic.give(demoImage({ version: 'n1' }), 'demo:n1'), {}, 'stranger');
-    const [found] = await waitFor(async () => (await services('stranger')).length > 0 && services('stranger'), { what: 'the container' });
+    const running = async () => (await services('stranger')).filter((s) => s.container.state === 'running');
+    const [found] = await waitFor(async () => (await running()).length > 0 && running(), { what: 'the container' });
     assert.equal(found!.nodeId, (await node('attic')).id);
     assert.deepEqual([found!.container.id, found!.ordinal, found!.instances], [id, 1, { wanted: 1, running: 1, healthy: 0 }]);
     const { service } = await hub.ok('POST', '/services/{serviceId}/stop', { params: { serviceId: 'stranger' }, timeout: 30_000 });

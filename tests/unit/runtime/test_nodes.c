@@ -29,7 +29,7 @@ struct machine {
         char id[65], name[64], instance[40];
         int64_t created_ms;
     } containers[CONTAINERS];
-    unsigned removed, opened, freed;
+    _Atomic unsigned removed, opened, freed;
 };
 static struct machine machines[MACHINES];
 
