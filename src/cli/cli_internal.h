@@ -77,6 +77,8 @@ int cli_secrets_list(struct cli *c);
 int cli_secrets_show(struct cli *c);
 int cli_secrets_set(struct cli *c);
 int cli_secrets_remove(struct cli *c);
+int cli_routes_list(struct cli *c);
+int cli_routes_show(struct cli *c);
 int cli_registries_list(struct cli *c);
 int cli_registries_login(struct cli *c);
 int cli_registries_logout(struct cli *c);

@@ -325,6 +325,11 @@ const struct cli_command cli_commands[] = {
       .details = "Refused while a kept release uses a version that would go. Needs the role admin.",
       .options = remove_secret_options, .run = cli_secrets_remove },
 
+    { "routes", "list", "List routes: which domain leads to which service, and what passes", .flags = COMMAND_LIST,
+      .run = cli_routes_list },
+    { "routes", "show", "Show a service's route, and its form in the router's configuration", .flags = COMMAND_WATCH,
+      .arguments = { SERVICE_WORD }, .run = cli_routes_show },
+
     { "registries", "list", "List registry logins, never their passwords", .run = cli_registries_list },
     { "registries", "login", "Log in to a registry, for pulls", .arguments = { { .name = "HOST" } },
       .options = registry_login_options,

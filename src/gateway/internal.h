@@ -64,13 +64,15 @@ static inline void route_free_ptr(struct route **x)
 struct route *route_copy(const struct route *x); /* NULL: no memory */
 /* What the router is told of one; `ret_slots` has room for GATEWAY_SLOTS_MAX and its texts are to be freed. */
 int route_for_router(struct gateway *g, const struct route *x, struct router_route *ret, char **ret_slots);
+/* "https://first.domain", with the port where it is not the usual one; false: only wildcards. Under the lock. */
+bool route_url(const struct gateway *g, const struct route *x, char *ret, size_t size);
 /* gateway.c: one turn: applies what is wanted, or compares. Called by the thread, and by tests. */
 void gateway_turn(struct gateway *g);
 /* Tells of a route as an event; `type` such as "route.updated". Call it under the lock. */
 void gateway_tell(struct gateway *g, const char *type, const struct route *x);
 /* Waits until all that was wanted when it was called has been tried. */
 int gateway_settle_locked(struct gateway *g, uint64_t generation, struct error *e);
-/* The route's document for the API. New reference. */
+/* handlers.c: the route's document for events, a part of the API's; under the lock. New reference. */
 json_t *route_document(struct gateway *g, const struct route *x);
 
 /* slots.c */

@@ -38,7 +38,8 @@ struct router_ops {
     int (*intact)(struct router *r, char *ret_why, size_t size, struct error *e);
     char *(*render)(struct router *r, const struct router_route *route); /* for people; the caller frees */
     int (*in_flight)(struct router *r, const char *address, int64_t *ret, struct error *e);
-    /* Access figures since its start: array of {service_id, requests, errors, …}. New reference. */
+    /* {"hosts": {domain: {"1xx" to "5xx", "bytes", "seconds"}}, "inFlight": {service id: n}}, counted since the proxy's
+     * start; hosts null: it does not count. New reference. */
     int (*figures)(struct router *r, json_t **ret, struct error *e);
     void (*free)(struct router *r);
 };

@@ -357,27 +357,25 @@ static const char *first_domain(const struct route *x)
     return NULL;
 }
 
+bool route_url(const struct gateway *g, const struct route *x, char *ret, size_t size)
+{
+    const char *domain = first_domain(x);
+    const struct router_info *i = &g->info;
+    bool tls = i->tls || i->port == 0, usual = i->port == 0 || i->port == (tls ? 443 : 80);
+    if (domain && usual)
+        (void)snprintf(ret, size, "http%s://%s", tls ? "s" : "", domain);
+    else if (domain)
+        (void)snprintf(ret, size, "http%s://%s:%u", tls ? "s" : "", domain, i->port);
+    return domain != NULL;
+}
+
 bool gateway_url(struct gateway *g, const char *service_id, char *ret, size_t size)
 {
     if (!g || !g->router)
         return false;
     (void)pthread_mutex_lock(&g->lock);
     const struct route *x = map_get(g->routes, service_id);
-    const char *domain = x ? first_domain(x) : NULL;
-    const struct router_info *i = &g->info;
-    bool usual = i->port == 0 || i->port == (i->tls ? 443 : 80);
-    if (domain && usual)
-        (void)snprintf(ret, size, "http%s://%s", i->tls || i->port == 0 ? "s" : "", domain);
-    else if (domain)
-        (void)snprintf(ret, size, "http%s://%s:%u", i->tls ? "s" : "", domain, i->port);
+    bool found = x && route_url(g, x, ret, size);
     (void)pthread_mutex_unlock(&g->lock);
-    return domain != NULL;
-}
-
-json_t *route_document(struct gateway *g, const struct route *x)
-{
-    char at[TIME_TEXT_LEN + 1];
-    return json_pack("{s:s, s:s, s:O, s:i, s:s, s:s, s:b, s:s}", "service", x->name, "serviceId", x->service_id, "domains", x->domains,
-                     "slots", (int)x->slots, "state", !x->judged ? "pending" : x->accepted ? "accepted" : "refused", "reason",
-                     x->reason, "serving", x->serving, "updatedAt", time_format(x->updated_ms, at));
+    return found;
 }

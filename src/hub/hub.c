@@ -177,6 +177,7 @@ static int add_operations(struct hub *h, struct error *e)
         { volume_operations, volume_operation_count, h->volumes },
         { job_operations, job_operation_count, h->jobs },
         { configuration_operations, configuration_operation_count, h->secrets },
+        { gateway_operations, gateway_operation_count, h->gateway },
         { deployment_operations, deployment_operation_count, h->deployments },
         { ci_operations, ci_operation_count, h->ci },
         { monitoring_operations, MONITORING_OPERATIONS, h->metrics },

@@ -66,20 +66,62 @@ static void read_line(const char *line, json_t *hosts)
     }
 }
 
-int caddy_figures(struct router *router, json_t **ret, struct error *e)
+/* "{file.DIR/service.3}" is a slot of the service. */
+static void count_slot(json_t *services, const char *address, json_int_t n)
 {
-    struct caddy *c = (struct caddy *)router;
-    _cleanup_response_ struct http_client_response rs;
-    int r = caddy_call(c, "GET", "/metrics", NULL, NULL, &rs, e);
+    char id[256];
+    const char *name = address && str_starts(address, "{file.") ? strrchr(address, '/') : NULL, *dot = name ? strrchr(name, '.') : NULL;
+    if (!dot || dot - name < 2 || (size_t)(dot - name) > sizeof id)
+        return;
+    (void)snprintf(id, sizeof id, "%.*s", (int)(dot - name - 1), name + 1);
+    (void)json_object_set_new(services, id, json_integer(json_integer_value(json_object_get(services, id)) + n));
+}
+
+static int in_flight(struct caddy *c, json_t **ret, struct error *e)
+{
+    size_t i;
+    json_t *row;
+    _cleanup_json_ json_t *rows = NULL;
+    int r = caddy_read(c, "/reverse_proxy/upstreams", &rows, NULL, 0, e);
     if (r < 0)
-        return caddy_result(r, e);
+        return r;
+    *ret = json_object();
+    json_array_foreach (rows, i, row)
+        count_slot(*ret, json_str(row, "address"), (json_int_t)json_int(row, "num_requests", 0));
+    return 0;
+}
+
+/* An older Caddy, or one without the endpoint, has no numbers by host; it is not worse for that. */
+static json_t *by_host(struct caddy *c)
+{
+    _cleanup_error_ struct error e = ERROR_INIT;
+    _cleanup_response_ struct http_client_response rs;
     json_t *hosts = json_object();
     char *rest = NULL;
+    if (caddy_call(c, "GET", "/metrics", NULL, NULL, &rs, &e) < 0)
+        return hosts;
     for (char *line = rs.body.data ? strtok_r(rs.body.data, "\n", &rest) : NULL; line && hosts; line = strtok_r(NULL, "\n", &rest))
         if (line[0] != '#')
             read_line(line, hosts);
-    if (!hosts)
+    return hosts;
+}
+
+static bool counts_by_host(struct caddy *c)
+{
+    _cleanup_json_ json_t *on = NULL;
+    return caddy_read(c, "/config/apps/http/metrics/per_host", &on, NULL, 0, NULL) == 0 && json_is_true(on);
+}
+
+int caddy_figures(struct router *router, json_t **ret, struct error *e)
+{
+    struct caddy *c = (struct caddy *)router;
+    json_t *services = NULL;
+    int r = in_flight(c, &services, e);
+    if (r < 0)
+        return r;
+    json_t *all = json_pack("{s:o, s:o}", "hosts", counts_by_host(c) ? by_host(c) : json_null(), "inFlight", services);
+    if (!all)
         return error_set(e, ERR_INTERNAL, "No memory.");
-    *ret = hosts;
+    *ret = all;
     return 0;
 }
