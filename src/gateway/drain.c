@@ -84,17 +84,21 @@ static bool connected_in(const char *table, const char *peer)
     return found;
 }
 
-int gateway_drained(struct gateway *g, const char *address, struct error *e)
+int gateway_quiet(struct gateway *g, const char *address, struct error *e)
 {
-    struct peer peer;
     int64_t in_flight = 0;
     if (!address_good(address))
         return error_set(e, ERR_VALIDATION, "\"%s\" is no address of one host and one port.", address ? address : "");
     int r = g->router ? g->router->ops->in_flight(g->router, address, &in_flight, e) : 0;
-    if (r < 0)
+    return r < 0 ? r : in_flight == 0;
+}
+
+int gateway_drained(struct gateway *g, const char *address, struct error *e)
+{
+    struct peer peer;
+    int r = gateway_quiet(g, address, e);
+    if (r != 1)
         return r;
-    if (in_flight > 0)
-        return 0;
     peer_of(address, &peer);
     return !connected_in("/proc/net/tcp", peer.v4) && !connected_in("/proc/net/tcp6", peer.v6);
 }

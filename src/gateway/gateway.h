@@ -63,6 +63,9 @@ int gateway_upstreams_get(struct gateway *g, const char *service_id, json_t **re
 /* One look: 1 no request is in flight to the address and no connection established, 0 not yet. The caller wants
  * three in a row, 100 ms apart, from 1 s after the switch on. */
 int gateway_drained(struct gateway *g, const char *address, struct error *e);
+/* The same without the connections: idle ones that the router keeps for 10 s count for nothing. Where every second is a
+ * pause. */
+int gateway_quiet(struct gateway *g, const char *address, struct error *e);
 
 /* ---- probes: measured requests through the real route while a switch happens ---- */
 struct gateway_probe;
