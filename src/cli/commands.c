@@ -171,6 +171,25 @@ static const struct cli_option token_options[] = {
     KIND("expires", "DURATION", WORD_DURATION, "How long it is good: 1m to 1h; 15m when not said."),
     END,
 };
+static const struct cli_option volumes_list_options[] = {
+    KIND("node", "NODE", WORD_NODE, "Only volumes of this node."),
+    END,
+};
+static const struct cli_option remove_volume_options[] = {
+    KIND("node", "NODE", WORD_NODE, "The node it is on; needed when several have one of this name."),
+    SWITCH("no-snapshot", "Keep no snapshot: its data is gone."),
+    SWITCH("no-wait", "Return once the job is made."),
+    END,
+};
+static const struct cli_option snapshot_volume_options[] = {
+    KIND("node", "NODE", WORD_NODE, "The node it is on; needed when several have one of this name."),
+    SWITCH("no-wait", "Return once the job is made."),
+    END,
+};
+static const struct cli_option snapshots_options[] = {
+    TEXT("volume", "VOLUME", "Only snapshots of volumes of this name."),
+    END,
+};
 static const struct cli_option jobs_list_options[] = {
     CHOICE("state", "waiting running done failed cancelled", "Only jobs in this state."),
     TEXT("kind", "KIND", "Only jobs of this kind."),
@@ -301,6 +320,19 @@ const struct cli_command cli_commands[] = {
     { "keys", "show", "Show one API key", .arguments = { KEY_WORD }, .run = cli_keys_show },
     { "keys", "revoke", "Revoke an API key", .flags = COMMAND_ASKS, .arguments = { KEY_WORD },
       .details = "Its sessions and tokens end with it.", .run = cli_keys_revoke },
+
+    { "volumes", "list", "List volumes, and who uses them", .flags = COMMAND_WATCH, .options = volumes_list_options,
+      .run = cli_volumes_list },
+    { "volumes", "remove", "Remove a volume, keeping a snapshot", .flags = COMMAND_ASKS,
+      .arguments = { { .name = "VOLUME" } }, .options = remove_volume_options,
+      .details = "Refused while a service or a container uses it. When no snapshot can be made, the volume stays.",
+      .run = cli_volumes_remove },
+    { "volumes", "snapshot", "Copy a volume's files into a snapshot", .arguments = { { .name = "VOLUME" } },
+      .options = snapshot_volume_options,
+      .details = "What a running service writes meanwhile is copied as it is found; stop it first where that matters.",
+      .run = cli_volumes_snapshot },
+    { "volumes", "snapshots", "List snapshots, newest first", .flags = COMMAND_LIST, .options = snapshots_options,
+      .details = "Each is a file on the hub's machine that `tar --zstd -xf` unpacks.", .run = cli_volumes_snapshots },
 
     { "jobs", "list", "List jobs, newest first: work that outlives a request", .flags = COMMAND_LIST,
       .options = jobs_list_options, .run = cli_jobs_list },

@@ -1,8 +1,6 @@
 #include "runtime/internal.h"
 #include "runtime/volumes.h"
 
-#include <stdio.h>
-
 #include <errno.h>
 
 #define STOP_GRACE_S 10
@@ -202,14 +200,11 @@ static int take_away(struct container_engine *g, const char *id, int grace_s, st
  * job says why. */
 static int remove_volume(struct runtime *r, const struct request *rq, const json_t *d, const char *name, struct error *e)
 {
-    char job[37], image[700];
+    char job[37];
     struct container_engine *engine = NULL;
-    const char *tag = json_str(d, "container.tag"), *digest = json_str(d, "container.digest");
-    (void)snprintf(image, sizeof image, "%s%s%s", json_str(d, "container.image") ? json_str(d, "container.image") : "none",
-                   tag && tag[0] ? ":" : "@", tag && tag[0] ? tag : digest ? digest : "sha256:none");
     if (r->volumes)
-        return volumes_remove_later(r->volumes, json_str(d, "nodeId"), name, image,
-                                    request_flag(rq, "snapshot", true), request_actor(rq)->name, job, e);
+        return volumes_remove_later(r->volumes, json_str(d, "nodeId"), name, request_flag(rq, "snapshot", true),
+                                    request_actor(rq)->name, job, e);
     int res = runtime_engine(r, json_str(d, "nodeId"), &engine, e);
     return res == 0 ? engine->ops->volume_remove(engine, name, e) : res;
 }
@@ -241,11 +236,25 @@ static int remove_volumes(struct runtime *r, const struct request *rq, const str
     return res;
 }
 
+/* Its volumes stay, and with them whose they were. */
+static int remember_volumes(struct runtime *r, const struct target *t, struct error *e)
+{
+    int res = 0;
+    for (size_t i = 0; res == 0 && r->volumes && i < t->n; i++) {
+        _cleanup_json_ json_t *d = entity_document(t->instances[i]);
+        if (json_flag(d, "managed", false))
+            res = volumes_remember(r->volumes, d, e);
+    }
+    return res;
+}
+
 /* The containers go first, so that a failure leaves the service listed and the removal can be repeated. */
 static int take_down(struct runtime *r, const struct request *rq, const struct target *t, struct error *e)
 {
     bool any;
-    int res = each_instance(r, t, take_away, &any, e);
+    int res = remember_volumes(r, t, e);
+    if (res == 0)
+        res = each_instance(r, t, take_away, &any, e);
     for (size_t i = t->n; res == 0 && i-- > 0;)
         res = runtime_service_forget(r, t->instances[i]->id, e);
     return res == 0 ? remove_volumes(r, rq, t, e) : res;

@@ -134,10 +134,14 @@ static int create_helper(struct container_engine *g, const char *job_id, const c
 }
 
 /* Any image will do, since nothing of it is run: the service's own, else one of a container that is there. */
-static int make_helper(struct container_engine *g, const struct snapshot *s, const struct volume_uses *u,
-                       const char *image, char ret_id[65], struct error *e)
+static int make_helper(struct container_engine *g, const struct snapshot *s, const struct volume_uses *u, char *images,
+                       char ret_id[65], struct error *e)
 {
-    int r = image ? create_helper(g, s->id, s->volume, image, ret_id, e) : -ERR_NOT_FOUND;
+    int r = -ERR_NOT_FOUND;
+    char *rest = images;
+    for (char *one; r == -ERR_NOT_FOUND && rest && (one = strsep(&rest, " "));)
+        if (one[0])
+            r = create_helper(g, s->id, s->volume, one, ret_id, e);
     for (size_t i = 0; r == -ERR_NOT_FOUND && i < u->image_count; i++)
         r = create_helper(g, s->id, s->volume, u->images[i], ret_id, e);
     if (r == -ERR_NOT_FOUND)
@@ -247,7 +251,7 @@ static int write_file(struct volumes *v, const struct job *job, struct container
 }
 
 int snapshot_make(struct volumes *v, const struct job *job, struct container_engine *g, const struct snapshot *s,
-                  const struct volume_uses *u, const char *image, struct error *e)
+                  const struct volume_uses *u, char *images, struct error *e)
 {
     bool there = false;
     char helper[65];
@@ -261,7 +265,7 @@ int snapshot_make(struct volumes *v, const struct job *job, struct container_eng
     if (mkdir(v->directory, 0700) < 0 && errno != EEXIST)
         return error_errno(e, -errno, "Cannot make %s", v->directory);
     remove_helpers(g, s->id); /* of a try before */
-    int r = make_helper(g, s, u, image, helper, e);
+    int r = make_helper(g, s, u, images, helper, e);
     if (r < 0)
         return r;
     r = write_file(v, job, g, s, helper, v->bytes_max - used, e);
@@ -295,6 +299,28 @@ static void write_snapshot(const struct volumes *v, struct jw *w, struct store_r
     jw_key(w, "createdAt"), jw_time(w, rows_int(rows, 11));
     jw_key(w, "file"), jw_string(w, file);
     jw_end(w);
+}
+
+void snapshot_tell(struct volumes *v, const char *id)
+{
+    struct jw w;
+    struct store_conn *c = NULL;
+    struct store_rows *rows = NULL;
+    _cleanup_buf_ struct buf b;
+    _cleanup_error_ struct error e = ERROR_INIT;
+    buf_init(&b, 65536);
+    jw_init(&w, &b);
+    int r = store_acquire(v->store, STORE_READ, &c, &e);
+    if (r == 0)
+        r = store_query(c, &e, &rows, "SELECT " COLUMNS " WHERE s.id = $1", "t", id);
+    if (r == 0 && (r = rows_next(rows, &e)) == 1)
+        write_snapshot(v, &w, rows);
+    rows_done(rows);
+    store_release(c);
+    if (r < 0)
+        log_warn("Nobody was told of snapshot %s: %s", id, e.message);
+    else if (v->events && b.len && buf_ok(&b))
+        events_publish(v->events, "snapshot.created", "snapshot", id, buf_str(&b), b.len);
 }
 
 /* Newest first. */

@@ -13,7 +13,7 @@ struct work {
     struct container_engine *engine;
     struct volume_uses uses;
     struct snapshot snapshot;
-    const char *image;
+    char *images, *owner_before; /* of a service that went; owned */
 };
 
 /* 1 there, 0 gone. */
@@ -27,6 +27,7 @@ static int find_volume(struct work *w, struct error *e)
         if (str_eq(list[i].name, w->snapshot.volume)) {
             const char *owner = volume_owner(&list[i], &w->uses);
             found = 1;
+            owner = owner ? owner : w->owner_before;
             str_copy(w->snapshot.service, sizeof w->snapshot.service, owner ? owner : "");
         }
     engine_volumes_free(list, n);
@@ -41,11 +42,19 @@ static int begin(struct work *w, struct error *e)
     str_copy(s->volume, sizeof s->volume, json_str(a, "volume") ? json_str(a, "volume") : "");
     str_copy(s->node_id, sizeof s->node_id, json_str(a, "nodeId") ? json_str(a, "nodeId") : "");
     str_copy(s->by, sizeof s->by, json_str(a, "by") ? json_str(a, "by") : "");
-    w->image = json_str(a, "image");
     int r = runtime_engine(w->volumes->runtime, s->node_id, &w->engine, e);
     if (r == 0)
+        r = volume_remembered(w->volumes, s->node_id, s->volume, &w->owner_before, &w->images, e);
+    if (r >= 0)
         r = volume_uses_read(w->volumes->runtime, s->node_id, w->engine, &w->uses, e);
     return r == 0 ? find_volume(w, e) : r;
+}
+
+static void finish(struct work *w)
+{
+    volume_uses_done(&w->uses);
+    free(w->images);
+    free(w->owner_before);
 }
 
 /* An engine that is away, or a hub that stops, is worth another try; what forbids it is not. */
@@ -55,17 +64,11 @@ static int verdict(int r)
     return r >= 0 ? JOB_DONE : again ? JOB_AGAIN : r;
 }
 
-static void tell(struct volumes *v, const char *type, const char *entity, const char *id)
-{
-    if (v->events)
-        events_publish(v->events, type, entity, id, "null", 4);
-}
-
 static int take_snapshot(struct work *w, struct error *e)
 {
-    int r = snapshot_make(w->volumes, w->job, w->engine, &w->snapshot, &w->uses, w->image, e);
+    int r = snapshot_make(w->volumes, w->job, w->engine, &w->snapshot, &w->uses, w->images, e);
     if (r == 0)
-        tell(w->volumes, "snapshot.created", "snapshot", w->snapshot.id);
+        snapshot_tell(w->volumes, w->snapshot.id);
     return r;
 }
 
@@ -83,9 +86,12 @@ static int remove_it(struct work *w, struct error *e)
         r = w->engine->ops->volume_remove(w->engine, w->snapshot.volume, e);
     if (r == -ERR_NOT_FOUND) /* someone was quicker */
         r = 0;
+    if (r == 0)
+        r = volume_forget(w->volumes, w->snapshot.node_id, w->snapshot.volume, e);
     if (r == 0) {
         log_info("Volume %s of node %s was removed.", w->snapshot.volume, w->snapshot.node_id);
-        tell(w->volumes, "volume.deleted", "volume", w->snapshot.volume);
+        if (w->volumes->events)
+            events_publish(w->volumes->events, "volume.deleted", "volume", w->snapshot.volume, "null", 4);
     }
     return r;
 }
@@ -96,7 +102,7 @@ static int run_remove(void *ctx, struct job *job, struct error *e)
     int r = begin(&w, e);
     if (r == 1)
         r = remove_it(&w, e);
-    volume_uses_done(&w.uses);
+    finish(&w);
     return verdict(r);
 }
 
@@ -110,7 +116,7 @@ static int run_snapshot(void *ctx, struct job *job, struct error *e)
         w.snapshot.in_use |= w.uses.list[i].running && str_eq(w.uses.list[i].volume, w.snapshot.volume);
     if (r == 1)
         r = take_snapshot(&w, e);
-    volume_uses_done(&w.uses);
+    finish(&w);
     return verdict(r);
 }
 
@@ -128,18 +134,18 @@ int volume_jobs_register(struct volumes *v, struct error *e)
     return r;
 }
 
-int volume_job_add(struct volumes *v, const char *kind, const char *node_id, const char *volume, const char *image,
-                   bool snapshot, const char *who, char ret_job[37], struct error *e)
+int volume_job_add(struct volumes *v, const char *kind, const char *node_id, const char *volume, bool snapshot,
+                   const char *who, char ret_job[37], struct error *e)
 {
-    _cleanup_json_ json_t *arguments = json_pack("{s:s, s:s, s:b, s:s, s:s*}", "nodeId", node_id, "volume", volume,
-                                                 "snapshot", snapshot, "by", who, "image", image);
+    _cleanup_json_ json_t *arguments =
+        json_pack("{s:s, s:s, s:b, s:s}", "nodeId", node_id, "volume", volume, "snapshot", snapshot, "by", who);
     if (!arguments)
         return error_set(e, ERR_INTERNAL, "No memory.");
     return jobs_add(v->jobs, kind, arguments, 0, ret_job, e);
 }
 
-int volumes_remove_later(struct volumes *v, const char *node_id, const char *volume, const char *image, bool snapshot,
-                         const char *who, char ret_job[37], struct error *e)
+int volumes_remove_later(struct volumes *v, const char *node_id, const char *volume, bool snapshot, const char *who,
+                         char ret_job[37], struct error *e)
 {
-    return volume_job_add(v, KIND_REMOVE_VOLUME, node_id, volume, image, snapshot, who, ret_job, e);
+    return volume_job_add(v, KIND_REMOVE_VOLUME, node_id, volume, snapshot, who, ret_job, e);
 }

@@ -87,16 +87,21 @@ static void write_use(struct jw *w, const struct volume_use *u)
     jw_end(w);
 }
 
-static void write_volume(struct jw *w, const struct entity *node, const struct engine_volume *x,
+static void write_volume(struct volumes *v, struct jw *w, const struct entity *node, const struct engine_volume *x,
                          const struct volume_uses *u)
 {
     bool used = false;
+    const char *owner = volume_owner(x, u);
+    _cleanup_free_ char *before = NULL;
+    _cleanup_free_ char *images = NULL;
+    if (!owner && volume_remembered(v, node->id, x->name, &before, &images, NULL) == 1)
+        owner = before;
     jw_object(w);
     jw_key(w, "name"), jw_string(w, x->name);
     jw_key(w, "nodeId"), jw_string(w, node->id);
     jw_key(w, "node"), jw_string(w, node->name);
     jw_key(w, "driver"), jw_string(w, x->driver);
-    jw_key(w, "service"), jw_string(w, volume_owner(x, u));
+    jw_key(w, "service"), jw_string(w, owner);
     jw_key(w, "labels");
     if (json_is_object(x->labels))
         jw_json(w, x->labels);
@@ -126,7 +131,7 @@ static int write_node_volumes(struct volumes *v, const struct entity *node, stru
     if (r == 0)
         r = g->ops->volumes(g, &list, &n, e);
     for (size_t i = 0; r == 0 && i < n; i++)
-        write_volume(w, node, &list[i], &u);
+        write_volume(v, w, node, &list[i], &u);
     engine_volumes_free(list, n);
     volume_uses_done(&u);
     return r;
@@ -298,7 +303,7 @@ static int remove_volume(void *room, struct request *rq, struct reply *rp, struc
     if (r == 0)
         r = check_unused(v, node, name, e);
     if (r == 0)
-        r = volumes_remove_later(v, node, name, NULL, request_flag(rq, "snapshot", true), request_actor(rq)->name, job, e);
+        r = volumes_remove_later(v, node, name, request_flag(rq, "snapshot", true), request_actor(rq)->name, job, e);
     return r == 0 ? answer_job(v, rq, rp, job, e) : r;
 }
 
@@ -308,8 +313,8 @@ static int create_snapshot(void *room, struct request *rq, struct reply *rp, str
     char node[ID_LEN + 1], job[37];
     int r = find_node(v, rq, node, e);
     if (r == 0)
-        r = volume_job_add(v, KIND_SNAPSHOT_VOLUME, node, request_str(rq, "volumeName"), NULL, true,
-                           request_actor(rq)->name, job, e);
+        r = volume_job_add(v, KIND_SNAPSHOT_VOLUME, node, request_str(rq, "volumeName"), true, request_actor(rq)->name,
+                           job, e);
     return r == 0 ? answer_job(v, rq, rp, job, e) : r;
 }
 

@@ -21,10 +21,12 @@ struct volumes_options {
 int volumes_open(const struct volumes_options *o, struct volumes **ret, struct error *e);
 void volumes_close(struct volumes *v); /* after jobs_close */
 
-/* A job that removes the volume, after a snapshot (made with `image`, NULL: any there is) unless that is refused.
- * `who` asked for it. Validates nothing: the job does. */
-int volumes_remove_later(struct volumes *v, const char *node_id, const char *volume, const char *image, bool snapshot,
-                         const char *who, char ret_job[37], struct error *e);
+/* A job that removes the volume, after a snapshot unless that is refused. `who` asked for it. Validates nothing: the job
+ * does. */
+int volumes_remove_later(struct volumes *v, const char *node_id, const char *volume, bool snapshot, const char *who,
+                         char ret_job[37], struct error *e);
+/* An instance goes: whose its volumes were is kept. */
+int volumes_remember(struct volumes *v, const json_t *instance, struct error *e);
 
 /* A container that is only made to read from it, never started; its value is the job that made it. */
 #define LABEL_HELPER "hbcloud.helper"

@@ -87,7 +87,7 @@ for (const flavour of engines) {
       assert.equal((await rig.logs('keeper')).toString(), 'kept\n');
       await rig.hub.refused(400, 'DELETE', '/services/{serviceId}', { params: { serviceId: 'keeper' }, query: { confirm: 'keeper', volumes: ['other-data'] } });
       await rig.remove('keeper', ['keeper-data']);
-      assert.equal((await rig.engine.request('GET', '/volumes/keeper-data')).status, 404);
+      await waitFor(async () => (await rig.engine.request('GET', '/volumes/keeper-data')).status === 404, { what: 'the removal of the volume' });
     });
 
     test('an adopted container keeps its environment and host port through an update', async () => {

@@ -51,6 +51,15 @@ CREATE TABLE job_schedules (
 );
 
 -- volumes
+-- Volumes outlive their service: whose they were, and with which image one can be read (names, separated by spaces).
+CREATE TABLE volume_images (
+    node_id VARCHAR(255) NOT NULL,
+    volume VARCHAR(255) NOT NULL,
+    service VARCHAR(511) NOT NULL,
+    images TEXT NOT NULL,
+    at BIGINT NOT NULL,
+    PRIMARY KEY (node_id, volume)
+);
 -- Copies of volumes' files; each is DATA/snapshots/<id>.tar.zst.
 CREATE TABLE volume_snapshots (
     id VARCHAR(255) PRIMARY KEY,
