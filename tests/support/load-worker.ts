@@ -68,10 +68,12 @@ class Connection {
     const socket = connect({ port: options.port, host: '127.0.0.1', noDelay: true });
     this.socket = socket;
     socket.setEncoding('latin1');
-    socket.on('data', (text: string) => { this.#data += text; this.#wake?.(); });
-    socket.on('end', () => { this.#closed ||= 'closed by the proxy'; this.#wake?.(); });
-    socket.on('error', (error: NodeJS.ErrnoException) => { this.#closed ||= error.code ?? error.message; this.#wake?.(); });
-    socket.on('close', () => { this.#closed ||= 'closed'; this.#wake?.(); });
+    // What the connection before this one still has to say is not about this one.
+    const mine = (act: () => void): void => { if (this.socket === socket) { act(); this.#wake?.(); } };
+    socket.on('data', (text: string) => mine(() => { this.#data += text; }));
+    socket.on('end', () => mine(() => { this.#closed ||= 'closed by the proxy'; }));
+    socket.on('error', (error: NodeJS.ErrnoException) => mine(() => { this.#closed ||= error.code ?? error.message; }));
+    socket.on('close', () => mine(() => { this.#closed ||= 'closed'; }));
     await new Promise<void>((done, refuse) => { socket.once('connect', done); socket.once('error', refuse); });
   }
 
