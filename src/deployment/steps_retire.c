@@ -26,10 +26,12 @@ int take_away(struct run *r, const char *node_id, const char *id, struct error *
 /* Three zeros in a row: the router's counter may show one too early. */
 static bool drained(struct run *r, const char *address, int64_t until, struct error *e)
 {
+    bool pause = run_strategy(r) == STRATEGY_RECREATE; /* nobody serves meanwhile */
     for (int zeros = 0; zeros < ZEROS_WANTED;) {
         if (clock_mono_ms() >= until || run_interrupted(r))
             return false;
-        int res = gateway_drained(r->deployments->gateway, address, e);
+        int res = pause ? gateway_quiet(r->deployments->gateway, address, e)
+                        : gateway_drained(r->deployments->gateway, address, e);
         zeros = res == 1 ? zeros + 1 : 0;
         if (zeros < ZEROS_WANTED)
             step_pause_ms(LOOK_MS);

@@ -379,6 +379,11 @@ int gateway_drained(G, const char *address, struct error *e UNUSED)
     return 1;
 }
 
+int gateway_quiet(G, const char *address, struct error *e)
+{
+    return gateway_drained(g, address, e);
+}
+
 int gateway_probe_start(G, const char *id UNUSED, const struct gateway_probe_options *o UNUSED,
                         struct gateway_probe **ret, struct error *e UNUSED)
 {
