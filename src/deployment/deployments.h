@@ -32,6 +32,8 @@ struct deployment_origin {
     const char *initiated_by, *pipeline; /* pipeline NULL: none */
     const json_t *git;   /* as GitRequest; NULL: none */
     bool admin;
+    const char *reason;  /* why, for its log; NULL: nobody asked */
+    bool only_missing;   /* instances that run this very release already stay as they are */
 };
 int deployments_change(struct deployments *d, const char *service, const json_t *patch,
                        const struct deployment_origin *origin, char ret_id[37], struct error *e);

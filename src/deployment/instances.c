@@ -231,6 +231,9 @@ static int note_scale(struct run *r, struct error *e)
                                                          r->release.environment);
         bool scale = str_eq(json_str(changes, "type"), "scale") &&
                      str_eq(json_str(r->record.document, "changes.type"), "scale");
+        /* What is lost is replaced; what runs this very release elsewhere stays. */
+        if (json_flag(r->record.document, "deployment.onlyMissing", false) && !json_at(changes, "imageChanges"))
+            scale = json_array_size(json_at(changes, "configChanges")) == 0;
         (void)json_put(r->facts, "scale", json_boolean(scale));
     }
     release_done(&old);

@@ -40,6 +40,19 @@ static int target_node(struct deployments *d, const char *wanted, char ret[ID_LE
     return r;
 }
 
+/* Where its first instance goes; a placement decides for each when the deployment begins. */
+static int first_node(struct deployments *d, const json_t *request, char ret[ID_LEN + 1], struct error *e)
+{
+    const json_t *placement = json_at(request, "placement");
+    char node[1][ID_LEN + 1];
+    if (!json_array_size(json_at(placement, "nodes")) && !json_object_size(json_at(placement, "labels")))
+        return target_node(d, json_str(request, "nodeId"), ret, e);
+    int r = runtime_place(d->runtime, placement, 1, node, e);
+    if (r == 0)
+        memcpy(ret, node[0], sizeof node[0]);
+    return r;
+}
+
 /* ---- what is wanted ---- */
 
 /* What belongs to one deployment is not part of the service. */
@@ -94,7 +107,7 @@ int plan_create(struct plan *p, const json_t *body, struct error *e)
     drop_origin(p->request);
     int r = name_is_free(d, json_str(p->request, "name"), e);
     if (r == 0)
-        r = target_node(d, json_str(p->request, "nodeId"), p->node, e);
+        r = first_node(d, p->request, p->node, e);
     return r == 0 ? seal_request(p, e) : r;
 }
 
@@ -332,6 +345,10 @@ static int enter(struct plan *p, struct error *e)
     str_copy(record.release_id, sizeof record.release_id, p->release.id);
     if (record.document && p->rollback_to)
         record_log(&record, "release %d is release %d again", p->release.number, p->rollback_to);
+    if (record.document && p->reason)
+        record_log(&record, "%s", p->reason);
+    if (record.document && p->only_missing)
+        (void)json_put(record.document, "deployment.onlyMissing", json_true());
     int r = record.document ? queue_enter(p->deployments, &record, e) : error_set(e, ERR_INTERNAL, "No memory.");
     record_done(&record);
     return r;

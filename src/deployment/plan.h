@@ -16,6 +16,8 @@ struct plan {
     const char *trigger, *initiated_by, *pipeline; /* borrowed of the request */
     const json_t *git;
     bool admin;                  /* fields that need the role are allowed */
+    const char *reason;          /* borrowed; NULL: none is told */
+    bool only_missing;
     int rollback_to;             /* the earlier release's number; 0: no rollback */
     char deployment_id[ID_LEN + 1];
 };

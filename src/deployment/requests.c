@@ -139,7 +139,9 @@ int deployments_change(struct deployments *d, const char *service, const json_t 
                                            .initiated_by = o->initiated_by,
                                            .pipeline = o->pipeline,
                                            .git = o->git,
-                                           .admin = o->admin };
+                                           .admin = o->admin,
+                                           .reason = o->reason,
+                                           .only_missing = o->only_missing };
     (void)pthread_mutex_lock(&d->request_lock);
     int r = plan_change(&p, service, patch, e);
     if (r == 0)

@@ -58,6 +58,7 @@ void apply_release(json_t *s, const json_t *spec, const struct image_name *image
     (void)json_put(s, "environment",
                    json_string(json_str(spec, "environment") ? json_str(spec, "environment") : "production"));
     (void)json_put(s, "labels", copy_or(json_at(spec, "labels"), json_object()));
+    (void)json_put(s, "placement", copy_or(json_at(spec, "placement"), json_null()));
     apply_container(s, spec, image);
     apply_networking(s, spec);
     (void)json_put(s, "monitoring.datadogService", copy_or(json_at(spec, "monitoring.datadogService"), json_null()));

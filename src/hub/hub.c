@@ -96,6 +96,8 @@ static int open_rooms(struct hub *h, struct error *e)
                                            .releases_kept = (int)settings_int(h->settings, "releases.kept") },
             &h->deployments, e);
     if (r == 0)
+        runtime_set_relocate(h->runtime, hub_relocate, h);
+    if (r == 0)
         r = volumes_open(&(struct volumes_options){ .store = h->store,
                                                     .runtime = h->runtime,
                                                     .jobs = h->jobs,

@@ -55,6 +55,8 @@ void hub_write_problems(struct hub *h, struct jw *w);
 int hub_open_ci(struct hub *h, struct error *e);
 /* node_connect.c: the driver for a node's `engine`; runtime_connect_fn, `ctx` is the hub */
 int hub_connect_node(void *ctx, const json_t *node, struct container_engine **ret, struct error *e);
+/* The same: runtime_relocate_fn */
+int hub_relocate(void *ctx, const char *service_id, const char *reason, struct error *e);
 /* hub_gateway.c */
 int hub_open_gateway(struct hub *h, struct error *e);
 void hub_close_gateway(struct hub *h);

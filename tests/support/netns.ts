@@ -36,7 +36,7 @@ export class NodeSpace {
     try {
       space.#plug();
       const enter = ['nsenter', `--net=/run/netns/${space.name}`];
-      space.engine = await Engine.start(flavour, { enter, flags: ['--host', `tcp://${space.address}:2375`] });
+      space.engine = await Engine.start(flavour, { enter, flags: ['--tls=false', '--host', `tcp://${space.address}:2375`] });
     } catch (error) {
       await space.stop();
       throw error;
