@@ -261,6 +261,45 @@ static int pin(const char *service, const struct keeping *k, struct container_en
     return r;
 }
 
+/* A release that failed is no reason to keep a secret's version; one that is under way is. */
+static int find_failed(struct store_conn *c, const char *service_id, char (*ids)[ID_LEN + 1], size_t max, size_t *n,
+                       struct error *e)
+{
+    _cleanup_rows_ struct store_rows *rows = NULL;
+    int r = store_query(c, e, &rows,
+                        "SELECT DISTINCT r.id FROM service_releases r JOIN secret_uses u ON u.release_id = r.id WHERE "
+                        "r.service_id = $1 AND r.serving_at IS NULL AND NOT EXISTS (SELECT 1 FROM deployment_events e "
+                        "WHERE e.release_id = r.id AND e.state IN ('initiated', 'building', 'deploying', 'testing')) "
+                        "LIMIT $2",
+                        "ti", service_id, (int64_t)max);
+    while (r == 0 && (r = rows_next(rows, e)) == 1) {
+        str_copy(ids[(*n)++], ID_LEN + 1, rows_text(rows, 0));
+        r = 0;
+    }
+    return r;
+}
+
+#define FORGOTTEN_MAX 64 /* at a time */
+#define HISTORY_MAX 200  /* releases of a service that are listed or known; older ones that are not kept go */
+
+static int forget_failed(struct deployments *d, const char *service_id, struct error *e)
+{
+    char ids[FORGOTTEN_MAX][ID_LEN + 1];
+    size_t n = 0;
+    _cleanup_conn_ struct store_conn *c = NULL;
+    int r = store_acquire(d->store, STORE_WRITE, &c, e);
+    if (r == 0)
+        r = find_failed(c, service_id, ids, FORGOTTEN_MAX, &n, e);
+    for (size_t i = 0; r == 0 && i < n; i++)
+        r = secrets_release_forgotten(c, ids[i], e);
+    if (r == 0)
+        r = store_exec(c, e,
+                       "DELETE FROM service_releases WHERE service_id = $1 AND kept = 0 AND number <= "
+                       "(SELECT MAX(number) FROM service_releases WHERE service_id = $2) - $3",
+                       "tti", service_id, service_id, (int64_t)HISTORY_MAX);
+    return r == 0 ? store_commit(c, e) : r;
+}
+
 #define SERVED_MAX 200
 
 void releases_keep(struct deployments *d, const char *service_id, const char *service, struct container_engine *engine)
@@ -276,6 +315,8 @@ void releases_keep(struct deployments *d, const char *service_id, const char *se
         if (r == 0)
             r = mark_kept(d, &list[i], &e);
     }
+    if (r == 0)
+        r = forget_failed(d, service_id, &e);
     if (r < 0)
         log_warn("The images of %s's releases were not kept as wanted: %s", service, e.message);
     error_done(&e);

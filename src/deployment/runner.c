@@ -136,6 +136,9 @@ static int finish(struct run *r, const char *state, const char *message, struct 
     if (run_routed(r) || json_at(r->facts, "receipt") || str_eq(state, "completed"))
         receipt_write(r);
     receipt_end(r);
+    /* Before anybody is told of the end: who then removes the service must not be told that it is busy. */
+    if (str_eq(state, "completed"))
+        keep_releases(r);
     record_end(&r->record, state, message);
     /* A failed one stays at the step that it came to. */
     if (str_eq(state, "completed"))
@@ -145,8 +148,6 @@ static int finish(struct run *r, const char *state, const char *message, struct 
     if (res < 0)
         return res;
     record_forget_live(d, r->id);
-    if (str_eq(state, "completed"))
-        keep_releases(r);
     queue_leave(d, r->service_id, r->id);
     return 0;
 }

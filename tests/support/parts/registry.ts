@@ -132,6 +132,11 @@ export class Registry {
     return { reference: `${this.address}/${name}:${tag}`, digest };
   }
 
+  /** Deletes a manifest; tags that named it name nothing. */
+  async forget(name: string, digest: string): Promise<void> {
+    await this.#must(`/v2/${name}/manifests/${digest}`, { method: 'DELETE' });
+  }
+
   async stop(): Promise<void> {
     if (this.#process.ended === undefined) await this.#process.stop();
     rmSync(this.dir, { recursive: true, force: true });
