@@ -371,6 +371,14 @@ void node_engine_wake(struct node_engine *n)
 
 /* ---- its state ---- */
 
+bool node_engine_answers(struct node_engine *n)
+{
+    (void)pthread_mutex_lock(&n->lock);
+    bool available = n->state.available;
+    (void)pthread_mutex_unlock(&n->lock);
+    return available;
+}
+
 static bool differs(const struct runtime_engine_state *s, const struct engine_info *info, const char *reason)
 {
     return !s->asked || s->available != (info != NULL) || !str_eq(s->reason, reason) ||

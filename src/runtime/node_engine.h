@@ -53,6 +53,7 @@ void node_engine_drop(struct node_engine *n);
 /* Sleeps until the time, `cut` or `stop`. */
 void node_engine_nap(struct node_engine *n, int64_t ms);
 void node_engine_wake(struct node_engine *n);
+bool node_engine_answers(struct node_engine *n); /* as last seen */
 /* Where the engine's last words are noted; NULL info: it does not answer. */
 void node_engine_note(struct node_engine *n, const struct engine_info *info, const char *reason);
 

@@ -296,12 +296,40 @@ struct living {
 static bool count_living(const struct row *row, void *ctx)
 {
     struct living *l = ctx;
-    if (!str_eq(row->node_id, l->node_id))
+    if (!str_eq(row->node_id, l->node_id) || !row->managed)
         return true;
     size_t at = strlen(l->names);
     if (l->n++ < 5)
         (void)snprintf(l->names + at, sizeof l->names - at, "%s%.30s", at ? ", " : "", row->entity->name);
     return true;
+}
+
+/* What hbcloud merely saw there goes with the node; a few at a time, since the walk may not change the table. */
+struct sightings {
+    const char *node_id;
+    char ids[64][ID_LEN + 1];
+    size_t n;
+};
+
+static bool collect_sighting(const struct row *row, void *ctx)
+{
+    struct sightings *s = ctx;
+    if (str_eq(row->node_id, s->node_id) && !row->managed)
+        str_copy(s->ids[s->n++], sizeof s->ids[0], row->entity->id);
+    return s->n < ARRAY_LEN(s->ids);
+}
+
+static int forget_sightings(struct runtime *r, const char *node_id, struct error *e)
+{
+    struct sightings s;
+    int res = 0;
+    do {
+        s = (struct sightings){ .node_id = node_id };
+        table_walk(r->services, collect_sighting, &s);
+        for (size_t i = 0; res == 0 && i < s.n; i++)
+            res = service_forget_locked(r, s.ids[i], e);
+    } while (res == 0 && s.n == ARRAY_LEN(s.ids));
+    return res;
 }
 
 static int may_delete(struct runtime *r, const struct entity *x, struct error *e)
@@ -311,7 +339,7 @@ static int may_delete(struct runtime *r, const struct entity *x, struct error *e
         return error_set(e, ERR_CONFLICT, "This is the machine that hbcloud runs on: it cannot be removed.");
     table_walk(r->services, count_living, &l);
     if (l.n)
-        return error_set(e, ERR_CONFLICT, "%zu service%s on this node (%s%s). Remove or move %s first.", l.n,
+        return error_set(e, ERR_CONFLICT, "%zu managed service%s on this node (%s%s). Remove or move %s first.", l.n,
                          l.n == 1 ? " lives" : "s live", l.names, l.n > 5 ? ", …" : "", l.n == 1 ? "it" : "them");
     return 0;
 }
@@ -327,6 +355,8 @@ int node_delete(void *room, struct request *rq, struct reply *rp, struct error *
         res = request_if_match(rq, x->etag, e);
     if (res == 0)
         res = may_delete(r, x, e);
+    if (res == 0)
+        res = forget_sightings(r, x->id, e);
     if (res == 0)
         res = store_acquire(r->store, STORE_WRITE, &c, e);
     if (res == 0)

@@ -50,12 +50,7 @@ static void note_why_not(struct placing *p, const char *name, const char *why)
 static bool engine_answers(struct runtime *r, const char *node_id)
 {
     struct node_engine *n = node_engine_of(r, node_id);
-    if (!n)
-        return false;
-    (void)pthread_mutex_lock(&n->lock);
-    bool available = n->state.available;
-    (void)pthread_mutex_unlock(&n->lock);
-    return available;
+    return n && node_engine_answers(n);
 }
 
 static bool consider(const struct row *row, void *ctx)

@@ -384,7 +384,7 @@ static bool add_running(const struct row *row, void *ctx)
 {
     struct running *x = ctx;
     struct node_engine *engine = row->container_id && row->running ? node_engine_of(x->runtime, row->node_id) : NULL;
-    if (!engine)
+    if (!engine || !node_engine_answers(engine))
         return true;
     if (x->n == x->cap) {
         size_t cap = x->cap ? x->cap * 2 : 32;

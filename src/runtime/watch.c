@@ -38,6 +38,37 @@ static json_t *document_of_stranger(struct runtime *r, const char *node_id, cons
     return service_document_new(node_id, service_id, c);
 }
 
+/* The service that this container was under another name; nobody manages it, so it goes by the container's. */
+struct same_container {
+    const char *node_id, *container_id;
+    struct entity *found;
+};
+
+static bool is_same_container(const struct row *row, void *ctx)
+{
+    struct same_container *s = ctx;
+    if (!row->managed && str_eq(row->container_id, s->container_id) && str_eq(row->node_id, s->node_id))
+        s->found = entity_ref(row->entity);
+    return !s->found;
+}
+
+static struct entity *renamed(struct node_engine *n, const struct engine_container *c)
+{
+    struct same_container s = { n->node_id, c->id, NULL };
+    table_walk(n->runtime->services, is_same_container, &s);
+    return s.found;
+}
+
+/* `service_id` of a new name: the name, unless another node's service has it. */
+static void take_name(struct runtime *r, json_t *d, const struct engine_container *c)
+{
+    _cleanup_json_ json_t *fresh = document_of_stranger(r, json_str(d, "nodeId"), c);
+    if (!fresh)
+        return;
+    (void)json_put(d, "name", json_string(c->name));
+    (void)json_put(d, "serviceId", json_string(json_str(fresh, "serviceId")));
+}
+
 static int apply_locked(struct node_engine *n, const struct engine_container *c, struct error *e)
 {
     struct runtime *r = n->runtime;
@@ -45,12 +76,15 @@ static int apply_locked(struct node_engine *n, const struct engine_container *c,
     if (json_object_get(c->labels, LABEL_HELPER))
         return 0;
     _cleanup_entity_ struct entity *x = service_of(n, c, &ours);
+    bool other_name = !x && (x = renamed(n, c));
     _cleanup_json_ json_t *before = x ? entity_document(x) : NULL;
     _cleanup_json_ json_t *d = x ? json_deep_copy(before) : document_of_stranger(r, n->node_id, c);
     if (!d)
         return error_set(e, ERR_INTERNAL, "No memory.");
     if (x && !str_eq(json_str(d, "nodeId"), n->node_id))
         return 0;
+    if (other_name)
+        take_name(r, d, c);
     /* Another container than the one that serves: a deployment's, or a stranger that has a managed service's name. */
     if (x && (ours || json_flag(d, "managed", false)) && !str_eq(json_str(d, "container.id"), c->id))
         return 0;
@@ -167,6 +201,9 @@ static bool to_be_fenced(struct node_engine *n, const struct engine_container *c
     _cleanup_json_ json_t *d = x ? entity_document(x) : NULL;
     if (!d || !str_eq(x->id, instance) || str_eq(json_str(d, "nodeId"), n->node_id))
         return false;
+    /* The very container that is right, seen through a second way to the same engine. */
+    if (str_eq(json_str(d, "container.id"), c->id))
+        return false;
     return c->created_ms < before_ms || !service_is_busy(r, x, reason, sizeof reason);
 }
 
@@ -244,6 +281,26 @@ static int on_event(void *ctx, const struct engine_event *ev)
     return 0;
 }
 
+/* One engine under two nodes would be two truths about each of its containers. */
+static int refuse_twin(struct node_engine *n, const struct engine_info *info, struct error *e)
+{
+    struct node_engine *others[NODE_ENGINES_MAX];
+    size_t count = node_engines_all(n->runtime, others, NODE_ENGINES_MAX);
+    for (size_t i = 0; info->id[0] && !n->own_node && i < count; i++) {
+        if (others[i] == n)
+            continue;
+        (void)pthread_mutex_lock(&others[i]->lock);
+        bool same = others[i]->state.available && str_eq(others[i]->state.info.id, info->id);
+        (void)pthread_mutex_unlock(&others[i]->lock);
+        _cleanup_entity_ struct entity *x = same ? table_get(n->runtime->nodes, others[i]->node_id) : NULL;
+        if (same)
+            return error_set(e, ERR_CONFLICT,
+                             "This is the container engine of node %s (it calls itself %.100s): one engine is one node.",
+                             x ? x->name : "another", info->id);
+    }
+    return 0;
+}
+
 static int round_of_following(struct node_engine *n, struct error *e)
 {
     struct engine_info info;
@@ -252,6 +309,9 @@ static int round_of_following(struct node_engine *n, struct error *e)
     if (n->stop)
         n->cut = true;
     int res = n->base.ops->info(&n->base, &info, e);
+    if (res < 0)
+        return res;
+    res = refuse_twin(n, &info, e);
     if (res < 0)
         return res;
     if (n->own_node)
@@ -292,14 +352,6 @@ void *watch_follow(void *arg)
     return NULL;
 }
 
-static bool answers(struct node_engine *n)
-{
-    (void)pthread_mutex_lock(&n->lock);
-    bool available = n->state.available;
-    (void)pthread_mutex_unlock(&n->lock);
-    return available;
-}
-
 /* One that does not answer loses its stream, so that the follower begins anew. */
 static bool feel_pulse(struct node_engine *n)
 {
@@ -330,7 +382,7 @@ void *watch_pulse(void *arg)
     int64_t reconciled = clock_mono_ms();
     while (!n->stop) {
         node_engine_nap(n, n->own_node ? turn : jittered(turn));
-        if (n->stop || !answers(n) || (!n->own_node && !feel_pulse(n)))
+        if (n->stop || !node_engine_answers(n) || (!n->own_node && !feel_pulse(n)))
             continue;
         if (clock_mono_ms() - reconciled < r->reconcile_ms)
             continue;

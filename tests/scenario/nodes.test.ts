@@ -57,10 +57,11 @@ describe('a node of its own', { skip: dockerOld.skip }, () => {
     events.close();
   });
 
-  test('goes when it is removed, once nothing lives there', async () => {
-    await hub.refused(409, 'DELETE', '/infrastructure/nodes/{nodeId}', { params: { nodeId: 'attic' } });
-    await attic.engine.call('DELETE', '/containers/stranger?force=true');
-    await waitFor(async () => (await services('stranger')).length === 0, { what: 'the end of the container' });
+  test('goes when it is removed, once nothing that is managed lives there', async () => {
+    await hub.ok('POST', '/services/{serviceId}/adopt', { params: { serviceId: 'stranger' } });
+    const { error } = await hub.refused(409, 'DELETE', '/infrastructure/nodes/{nodeId}', { params: { nodeId: 'attic' } });
+    assert.match(error.message, /1 managed service lives on this node \(stranger\)/);
+    await hub.ok('DELETE', '/services/{serviceId}', { params: { serviceId: 'stranger' }, query: { confirm: 'stranger' }, timeout: 30_000 });
     await hub.ok('DELETE', '/infrastructure/nodes/{nodeId}', { params: { nodeId: 'attic' } });
     await hub.refused(404, 'GET', '/infrastructure/nodes/{nodeId}', { params: { nodeId: 'attic' } });
     await hub.stop();

@@ -51,9 +51,11 @@ static struct machine *alive(struct container_engine *g, struct error *e)
 
 static int f_info(struct container_engine *g, struct engine_info *ret, struct error *e)
 {
-    if (!alive(g, e))
+    struct machine *m = alive(g, e);
+    if (!m)
         return -ERR_UNAVAILABLE;
     *ret = (struct engine_info){ .kind = "docker", .version = "1", .cpus = 4, .memory_total = (int64_t)8 << 30 };
+    (void)snprintf(ret->id, sizeof ret->id, "engine-%d", (int)(m - machines));
     return 0;
 }
 
@@ -167,7 +169,7 @@ static char dir[64], path[96];
 static struct store *store;
 static struct events *bus;
 static struct runtime *runtime;
-static char nodes[MACHINES][ID_LEN + 1];
+static char nodes[MACHINES + 1][ID_LEN + 1]; /* the last one is another way to machine 0 */
 static _Atomic unsigned asked;
 static char asked_for[ID_LEN + 1];
 
@@ -185,7 +187,7 @@ static void add_node(size_t i)
     char name[16], url[32];
     _cleanup_entity_ struct entity *x = NULL;
     (void)snprintf(name, sizeof name, "node-%zu", i);
-    (void)snprintf(url, sizeof url, "tcp://10.1.2.%zu", i);
+    (void)snprintf(url, sizeof url, "tcp://10.1.2.%zu", i % MACHINES);
     _cleanup_json_ json_t *d = node_document_new(name, "spoke", "other");
     (void)json_put(d, "engine", json_pack("{s:s, s:s}", "kind", "local", "url", url));
     (void)json_put(d, "labels", json_pack("{s:s, s:s}", "rack", i < 2 ? "a" : "b", "all", "yes"));
@@ -212,6 +214,7 @@ static int setup(void **state)
                                  .events = bus,
                                  .version = "test",
                                  .data_directory = dir,
+                                 .reconcile_ms = 200,
                                  .connect = connect_machine,
                                  .lost_after_ms = LOST_AFTER_MS };
     if (runtime_open(&o, &runtime, &e) < 0 || runtime_start(runtime, &e) < 0)
@@ -455,6 +458,41 @@ static void an_engine_that_is_held_outlives_its_node(void **state)
     error_done(&e);
 }
 
+/* A second node for the same engine is told so, and does nothing to the containers that it sees twice. */
+static void one_engine_is_one_node(void **state)
+{
+    (void)state;
+    char id[ID_LEN + 1];
+    struct runtime_engine_state engine = { .asked = false };
+    all_active();
+    run_service("web", 0, NULL, NULL, id);
+    add_node(MACHINES);
+    WAIT_UNTIL(runtime_node_engine_state(runtime, nodes[MACHINES], &engine, NULL) == 0 && engine.asked);
+    assert_false(engine.available);
+    assert_non_null(strstr(engine.reason, "This is the container engine of node node-0"));
+    assert_string_equal(status_of(MACHINES), "offline");
+    assert_int_equal(machines[0].removed, 0);
+}
+
+static void a_container_that_is_renamed_stays_the_service_it_was(void **state)
+{
+    (void)state;
+    struct fake_container *c = &machines[1].containers[0];
+    _cleanup_entity_ struct entity *x = NULL, *y = NULL;
+    all_active();
+    (void)pthread_mutex_lock(&machines[1].lock);
+    *c = (struct fake_container){ .there = true, .running = true, .created_ms = 1, .name = "Old_Name" };
+    memset(c->id, 'b', 64);
+    (void)pthread_mutex_unlock(&machines[1].lock);
+    WAIT_UNTIL(runtime_service(runtime, "Old_Name", &x, NULL) == 0);
+    (void)pthread_mutex_lock(&machines[1].lock);
+    str_copy(c->name, sizeof c->name, "new-name");
+    (void)pthread_mutex_unlock(&machines[1].lock);
+    WAIT_UNTIL(runtime_service(runtime, "new-name", &y, NULL) == 0);
+    assert_string_equal(x->id, y->id);
+    assert_int_equal(runtime_service_count(runtime), 1);
+}
+
 static void instances_are_counted_on_each_of_them(void **state)
 {
     (void)state;
@@ -496,6 +534,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(what_has_data_or_no_other_place_waits_for_its_node, setup, teardown),
         cmocka_unit_test_setup_teardown(a_node_that_returns_is_fenced_first, setup, teardown),
         cmocka_unit_test_setup_teardown(an_engine_that_is_held_outlives_its_node, setup, teardown),
+        cmocka_unit_test_setup_teardown(one_engine_is_one_node, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_container_that_is_renamed_stays_the_service_it_was, setup, teardown),
         cmocka_unit_test_setup_teardown(instances_are_counted_on_each_of_them, setup, teardown),
     };
     return cmocka_run_group_tests_name("nodes", tests, NULL, NULL);
