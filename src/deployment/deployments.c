@@ -107,6 +107,7 @@ int deployments_open(const struct deployments_options *o, struct deployments **r
         return r;
     }
     runtime_set_busy(d->runtime, busy, d);
+    removal_hooks(d);
     *ret = d;
     return 0;
 }

@@ -76,6 +76,12 @@ int release_pin_secrets(struct deployments *d, json_t *request, struct error *e)
 /* rollback.c: after a switch: the images of the releases that are kept get a tag of our own on the node, those of
  * others lose it. A failure is logged, and tried again after the next. */
 void releases_keep(struct deployments *d, const char *service_id, const char *service, struct container_engine *engine);
+/* The service is no more; engine NULL: it is away. */
+void releases_forget(struct deployments *d, const char *service_id, const char *service,
+                     struct container_engine *engine);
+
+/* removal.c: what deployment adds to the operations that runtime has. */
+void removal_hooks(struct deployments *d);
 
 /* diff.c: the seed's `changes` between two specifications (old may be NULL). */
 json_t *changes_between(const json_t *old, const json_t *new_, const json_t *old_environment,

@@ -195,14 +195,14 @@ int list_releases(void *room, struct request *rq, struct reply *rp, struct error
 #define PIN_REPOSITORY "hbcloud.local/kept"
 
 struct keeping {
-    char id[ID_LEN + 1], digest[256], image[700];
+    char id[ID_LEN + 1], digest[256], image[800];
     int number;
     bool kept, wanted;
 };
 
 /* All that served, newest first. */
-static int read_served(struct deployments *d, const char *service_id, struct keeping *list, size_t max, size_t *n,
-                       struct error *e)
+static int read_served(struct deployments *d, const char *service_id, int wanted, struct keeping *list, size_t max,
+                       size_t *n, struct error *e)
 {
     _cleanup_conn_ struct store_conn *c = NULL;
     _cleanup_rows_ struct store_rows *rows = NULL;
@@ -220,7 +220,7 @@ static int read_served(struct deployments *d, const char *service_id, struct kee
         k->number = (int)rows_int(rows, 1);
         str_copy(k->digest, sizeof k->digest, rows_text(rows, 2) ? rows_text(rows, 2) : "");
         k->kept = rows_int(rows, 3) != 0;
-        k->wanted = *n < (size_t)d->releases_kept;
+        k->wanted = *n < (size_t)wanted;
         if (image_name_parse(json_str(specification, "container.image"), json_str(specification, "container.tag"),
                              &image, NULL) == 0)
             (void)snprintf(k->image, sizeof k->image, "%s@%s", image.name, k->digest);
@@ -302,23 +302,49 @@ static int forget_failed(struct deployments *d, const char *service_id, struct e
 
 #define SERVED_MAX 200
 
-void releases_keep(struct deployments *d, const char *service_id, const char *service, struct container_engine *engine)
+static int keep(struct deployments *d, const char *service_id, const char *service, int wanted,
+                struct container_engine *engine, struct error *e)
 {
     struct keeping *list = calloc(SERVED_MAX, sizeof *list);
-    struct error e = ERROR_INIT;
     size_t n = 0;
-    int r = list ? read_served(d, service_id, list, SERVED_MAX, &n, &e) : 0;
+    int r = list ? read_served(d, service_id, wanted, list, SERVED_MAX, &n, e) : error_set(e, ERR_INTERNAL, "No memory.");
     for (size_t i = 0; r == 0 && i < n; i++) {
         if (list[i].kept == list[i].wanted)
             continue;
-        r = pin(service, &list[i], engine, &e);
+        r = engine ? pin(service, &list[i], engine, e) : 0;
         if (r == 0)
-            r = mark_kept(d, &list[i], &e);
+            r = mark_kept(d, &list[i], e);
     }
-    if (r == 0)
-        r = forget_failed(d, service_id, &e);
-    if (r < 0)
+    free(list);
+    return r == 0 ? forget_failed(d, service_id, e) : r;
+}
+
+void releases_keep(struct deployments *d, const char *service_id, const char *service, struct container_engine *engine)
+{
+    struct error e = ERROR_INIT;
+    if (keep(d, service_id, service, d->releases_kept, engine, &e) < 0)
         log_warn("The images of %s's releases were not kept as wanted: %s", service, e.message);
     error_done(&e);
-    free(list);
+}
+
+/* Their values are secrets of a service that is no more. */
+static int delete_all(struct deployments *d, const char *service_id, struct error *e)
+{
+    _cleanup_conn_ struct store_conn *c = NULL;
+    int r = store_acquire(d->store, STORE_WRITE, &c, e);
+    if (r == 0)
+        r = store_exec(c, e, "DELETE FROM service_releases WHERE service_id = $1", "t", service_id);
+    return r == 0 ? store_commit(c, e) : r;
+}
+
+void releases_forget(struct deployments *d, const char *service_id, const char *service, struct container_engine *engine)
+{
+    struct error e = ERROR_INIT;
+    int r = keep(d, service_id, service, 0, engine, &e);
+    if (r < 0) /* an engine that is away keeps its tags; the rows go all the same */
+        log_warn("The images of %s's releases stay tagged: %s", service, e.message);
+    error_done(&e);
+    if (keep(d, service_id, service, 0, NULL, &e) < 0 || delete_all(d, service_id, &e) < 0)
+        log_warn("The releases of %s were not forgotten: %s", service, e.message);
+    error_done(&e);
 }

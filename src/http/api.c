@@ -312,7 +312,8 @@ struct course {
 static int claim(struct request *rq, struct reply *rp, struct course *c, struct error *e)
 {
     const struct api_hooks *h = &rq->api->hooks;
-    if (rq->method != HTTP_POST || !h->idempotency_claim || !request_str(rq, "Idempotency-Key"))
+    bool repeatable = rq->method == HTTP_POST || rq->method == HTTP_PATCH;
+    if (!repeatable || !h->idempotency_claim || !request_str(rq, "Idempotency-Key"))
         return 0;
     int r = h->idempotency_claim(h->ctx, rq, &rq->actor, rp, e);
     c->claimed = r == 0;

@@ -34,6 +34,7 @@ struct runtime {
     struct map *uptime;         /* service id -> struct uptime, owned; under write_lock */
     runtime_busy_fn busy;
     void *busy_ctx;
+    struct runtime_hooks hooks;
     runtime_relocate_fn relocate;
     void *relocate_ctx;
     struct volumes *volumes; /* NULL: a service's volumes are removed without a snapshot */

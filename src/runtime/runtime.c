@@ -149,6 +149,11 @@ int runtime_engine(struct runtime *r, const char *node_id, struct container_engi
     return 0;
 }
 
+void runtime_set_hooks(struct runtime *r, const struct runtime_hooks *hooks)
+{
+    r->hooks = *hooks;
+}
+
 void runtime_set_busy(struct runtime *r, runtime_busy_fn fn, void *ctx)
 {
     r->busy = fn;

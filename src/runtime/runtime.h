@@ -142,6 +142,16 @@ void runtime_hub_seen(struct runtime *r, int64_t at_ms);
  * Returns true and a sentence when `service_id` must not be touched. */
 typedef bool (*runtime_busy_fn)(void *ctx, const char *service_id, char *ret_reason, size_t size);
 void runtime_set_busy(struct runtime *r, runtime_busy_fn fn, void *ctx);
+/* What deployment adds to the operations on services; set by its opening. A member may be NULL. */
+struct runtime_hooks {
+    void *ctx;
+    /* Answers what `action` ("start", "stop", "delete") would do, where only that was asked for. */
+    int (*plan)(void *ctx, const char *action, const struct entity *service, struct reply *rp, struct error *e);
+    /* Before the containers of a service go: what leads to them goes first. */
+    int (*removing)(void *ctx, struct entity *const *instances, size_t n, struct error *e);
+    void (*removed)(void *ctx, const struct entity *service, const char *by);
+};
+void runtime_set_hooks(struct runtime *r, const struct runtime_hooks *hooks);
 
 /* Labels on containers that hbcloud makes, and those that an owner may set on others. */
 #define LABEL_INSTANCE "hbcloud.instance"

@@ -118,12 +118,25 @@ static int restart(struct container_engine *g, const char *id, int grace_s, stru
     return g->ops->restart(g, id, grace_s, e);
 }
 
-static int do_action(struct runtime *r, struct request *rq, struct reply *rp, struct error *e, action_fn action)
+/* 1: only the plan was asked for, and is answered. */
+static int only_plan(struct runtime *r, const char *action, const struct target *t, struct request *rq,
+                     struct reply *rp, struct error *e)
+{
+    if (!request_flag(rq, "plan", false) || !r->hooks.plan)
+        return 0;
+    int res = r->hooks.plan(r->hooks.ctx, action, t->instances[0], rp, e);
+    return res < 0 ? res : 1;
+}
+
+static int do_action(struct runtime *r, struct request *rq, struct reply *rp, struct error *e, const char *name,
+                     action_fn action)
 {
     _cleanup_(target_done) struct target t = { 0 };
     _cleanup_entity_ struct entity *after = NULL;
     bool any = false;
     int res = target_find(r, rq, &t, e);
+    if (res == 0 && (res = only_plan(r, name, &t, rq, rp, e)) == 1)
+        return 0;
     if (res == 0)
         res = each_instance(r, &t, action, &any, e);
     if (res == 0 && !any)
@@ -141,17 +154,17 @@ static int do_action(struct runtime *r, struct request *rq, struct reply *rp, st
 
 int service_start(void *room, struct request *rq, struct reply *rp, struct error *e)
 {
-    return do_action(room, rq, rp, e, start);
+    return do_action(room, rq, rp, e, "start", start);
 }
 
 int service_stop(void *room, struct request *rq, struct reply *rp, struct error *e)
 {
-    return do_action(room, rq, rp, e, stop);
+    return do_action(room, rq, rp, e, "stop", stop);
 }
 
 int service_restart(void *room, struct request *rq, struct reply *rp, struct error *e)
 {
-    return do_action(room, rq, rp, e, restart);
+    return do_action(room, rq, rp, e, "restart", restart);
 }
 
 /* ---- remove ---- */
@@ -253,6 +266,8 @@ static int take_down(struct runtime *r, const struct request *rq, const struct t
 {
     bool any;
     int res = remember_volumes(r, t, e);
+    if (res == 0 && r->hooks.removing)
+        res = r->hooks.removing(r->hooks.ctx, t->instances, t->n, e);
     if (res == 0)
         res = each_instance(r, t, take_away, &any, e);
     for (size_t i = t->n; res == 0 && i-- > 0;)
@@ -262,15 +277,20 @@ static int take_down(struct runtime *r, const struct request *rq, const struct t
 
 int service_remove(void *room, struct request *rq, struct reply *rp, struct error *e)
 {
+    struct runtime *r = room;
     _cleanup_(target_done) struct target t = { 0 };
-    int res = target_find(room, rq, &t, e);
+    int res = target_find(r, rq, &t, e);
     _cleanup_json_ json_t *d = res == 0 ? entity_document(t.entity) : NULL;
     if (res == 0)
         res = check_removal(rq, &t, d, e);
+    if (res == 0 && (res = only_plan(r, "delete", &t, rq, rp, e)) == 1)
+        return 0;
     if (res == 0)
-        res = take_down(room, rq, &t, e);
+        res = take_down(r, rq, &t, e);
     if (res < 0)
         return res;
+    if (r->hooks.removed)
+        r->hooks.removed(r->hooks.ctx, t.instances[0], request_actor(rq)->name);
     audit_change(rq, "service", t.entity, NULL);
     service_answer(rp, 200, t.entity);
     return 0;
