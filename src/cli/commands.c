@@ -28,6 +28,13 @@ static const struct cli_option nodes_list_options[] = {
     TEXT("region", "REGION", "The provider's word for the place."), NUMBER("cpu", "N", "Virtual CPUs."), \
         NUMBER("memory", "GB", "Memory."), NUMBER("storage", "GB", "Disk."),                             \
         NUMBER("bandwidth", "GB", "Traffic a month."), TEXT("hostname", "NAME", "Its host name."),       \
+        TEXT("engine", "URL", "Its container engine: ssh://user@host, tcp://host:port, unix:///path, https://portainer, or none."), \
+        CHOICE("engine-kind", "local ssh tls portainer none", "How it is reached; by the URL when not said."), \
+        TEXT("engine-key", "SOURCE", "The private key or access token: secret:NAME, or a file on the hub's machine."), \
+        TEXT("engine-certificate", "SOURCE", "The client's certificate (tls)."),                         \
+        TEXT("engine-authority", "SOURCE", "What signed the engine's certificate (tls)."),               \
+        TEXT("engine-fingerprint", "SHA256:HASH", "The SSH host key's fingerprint."),                       \
+        NUMBER("engine-endpoint", "N", "The endpoint's number (portainer)."),                            \
         TEXT("public-ip", "ADDRESS", "Its public address."), TEXT("mesh-ip", "ADDRESS", "Its address in the mesh.")
 
 static const struct cli_option nodes_add_options[] = {
@@ -195,6 +202,40 @@ static const struct cli_option jobs_list_options[] = {
     TEXT("kind", "KIND", "Only jobs of this kind."),
     END,
 };
+static const struct cli_option ci_runs_options[] = {
+    TEXT("repository", "OWNER/NAME", "Only runs of this repository."),
+    TEXT("branch", "BRANCH", "Only runs of this branch."),
+    END,
+};
+static const struct cli_option ci_deliveries_options[] = {
+    CHOICE("source", "github travis", "Only what this service sent."),
+    CHOICE("verdict", "waiting tracked ignored failed", "Only those that became this."),
+    END,
+};
+static const struct cli_option ci_rule_options[] = {
+    TEXT("repository", "OWNER/NAME", "Runs of this repository are the service's."),
+    TEXT("branch", "BRANCH", "Only runs of this branch; needed with --image."),
+    TEXT("workflow", "NAME", "Only runs of the workflow of this name; builds of Travis CI have the name Travis CI."),
+    TEXT("image", "IMAGE", "What a successful run deploys; {commit}, {shortCommit}, {branch}, {number} are filled in."),
+    TEXT("pushed-image", "PATTERN", "Instead of --repository: each push of such an image deploys it; * is any text."),
+    CHOICE("environment", ENVIRONMENTS, "The environment that the service must belong to; production when not said."),
+    SWITCH("approval", "A person must approve each deployment."),
+    MANY("check", "NAME", "A gate: this check, status, job or workflow must have ended in success."),
+    MANY("at-least", "NAME=NUMBER", "A gate: this figure must be at least so large."),
+    MANY("at-most", "NAME=NUMBER", "A gate: this figure must be at most so large."),
+    NUMBER("gate-timeout", "SECONDS", "How long a deployment waits for its gates; 1800 when not said."),
+    END,
+};
+static const struct cli_option ci_approvals_options[] = {
+    CHOICE("state", "approval gates deploying requested refused rejected expired superseded", "Only those in this state."),
+    KIND("service", "SERVICE", WORD_SERVICE, "Only for this service."),
+    END,
+};
+static const struct cli_option ci_figure_options[] = {
+    TEXT("repository", "OWNER/NAME", "The repository; in GitHub Actions and Travis CI the one that is built."),
+    TEXT("commit", "HASH", "The whole hash; in GitHub Actions and Travis CI the commit that is built."),
+    END,
+};
 static const struct cli_option set_secret_options[] = {
     KIND("from-file", "FILE", WORD_FILE, "Take the value from this file, byte for byte; - reads standard input."),
     END,
@@ -341,6 +382,25 @@ const struct cli_command cli_commands[] = {
       .details = "Deployments are cancelled as deployments.", .run = cli_jobs_cancel },
     { "jobs", "retry", "Run a failed or cancelled job again", .arguments = { { .name = "JOB" } }, .run = cli_jobs_retry },
     { "jobs", "schedules", "List what is done at set times", .flags = COMMAND_WATCH, .run = cli_jobs_schedules },
+
+    { "ci", "runs", "List CI runs, newest first", .flags = COMMAND_LIST, .options = ci_runs_options, .run = cli_ci_runs },
+    { "ci", "deliveries", "List what CI services sent, and what became of it", .flags = COMMAND_LIST,
+      .options = ci_deliveries_options, .run = cli_ci_deliveries },
+    { "ci", "rules", "List the rules that follow and deploy by CI", .flags = COMMAND_WATCH, .run = cli_ci_rules },
+    { "ci", "add-rule", "Make a rule for a service", .arguments = { SERVICE_WORD }, .options = ci_rule_options,
+      .details = "With --repository its runs are shown as the service's deployments, and with --image too each "
+                 "successful run of the branch deploys that image. Forks, pull requests and tags never deploy.",
+      .examples = "hbcloud ci add-rule shop --repository example-org/shop --branch main --image "
+                  "'ghcr.io/example-org/shop:{commit}' --check test --at-least coverage=80\n"
+                  "hbcloud ci add-rule shop --pushed-image 'ghcr.io/example-org/shop:v*' --approval",
+      .run = cli_ci_add_rule },
+    { "ci", "remove-rule", "Remove a rule", .arguments = { { .name = "RULE" } }, .run = cli_ci_remove_rule },
+    { "ci", "approvals", "List what rules want deployed, and how it stands", .flags = COMMAND_LIST,
+      .options = ci_approvals_options, .run = cli_ci_approvals },
+    { "ci", "approve", "Approve a deployment by rule", .arguments = { { .name = "APPROVAL" } }, .run = cli_ci_approve },
+    { "ci", "reject", "Reject a deployment by rule", .arguments = { { .name = "APPROVAL" } }, .run = cli_ci_reject },
+    { "ci", "figure", "Tell a figure of a commit, for gates", .arguments = { { .name = "NAME" }, { .name = "VALUE" } },
+      .options = ci_figure_options, .examples = "hbcloud ci figure coverage 83.5", .run = cli_ci_figure },
 
     { "secrets", "list", "List secrets, never their values", .flags = COMMAND_LIST, .run = cli_secrets_list },
     { "secrets", "show", "Show a secret's versions, never their values", .arguments = { { .name = "SECRET" } },
