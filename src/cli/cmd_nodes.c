@@ -112,6 +112,8 @@ static void show_node(struct cli *c, struct buf *out, const json_t *reply)
                        json_str(node, "metadata.engineVersion") ? json_str(node, "metadata.engineVersion") : "");
         fact(t, out, "Engine", line);
     }
+    if (json_str(node, "engine.url"))
+        fact(t, out, "Reached by", json_str(node, "engine.url"));
     _cleanup_buf_ struct buf labels;
     buf_init(&labels, 0);
     format_labels(&labels, json_at(node, "labels"));
@@ -129,6 +131,40 @@ int cli_nodes_show(struct cli *c)
     return entity_show(c, buf_str(&path), show_node);
 }
 
+/* "secret:NAME", or a file. */
+static void put_source_option(struct cli *c, json_t *engine, const char *option, const char *member)
+{
+    const char *said = args_get(&c->args, option);
+    if (!said)
+        return;
+    bool secret = str_starts(said, "secret:");
+    (void)json_put(engine, member, json_pack("{s:s}", secret ? "secret" : "file", secret ? said + 7 : said));
+}
+
+static const char *kind_of(const char *url)
+{
+    return !url || str_eq(url, "none")       ? "none"
+           : str_starts(url, "ssh:")         ? "ssh"
+           : str_starts(url, "http")         ? "portainer"
+                                             : "local";
+}
+
+static void put_engine(struct cli *c, json_t *body)
+{
+    const char *url = args_get(&c->args, "engine"), *kind = args_get(&c->args, "engine-kind");
+    if (!url && !kind)
+        return;
+    json_t *engine = json_pack("{s:s}", "kind", kind ? kind : kind_of(url));
+    if (url && !str_eq(url, "none"))
+        (void)json_put(engine, "url", json_string(url));
+    put_source_option(c, engine, "engine-key", "key");
+    put_source_option(c, engine, "engine-certificate", "certificate");
+    put_source_option(c, engine, "engine-authority", "authority");
+    put_text_option(c, engine, "engine-fingerprint", "fingerprint");
+    put_number_option(c, engine, "engine-endpoint", "endpoint");
+    (void)json_object_set_new(body, "engine", engine);
+}
+
 /* What `add` and `update` both take. */
 static void put_node_facts(struct cli *c, json_t *body)
 {
@@ -141,6 +177,7 @@ static void put_node_facts(struct cli *c, json_t *body)
     put_text_option(c, body, "hostname", "networking.hostname");
     put_text_option(c, body, "public-ip", "networking.publicIP");
     put_text_option(c, body, "mesh-ip", "networking.tailscaleIP");
+    put_engine(c, body);
 }
 
 int cli_nodes_add(struct cli *c)
@@ -152,8 +189,11 @@ int cli_nodes_add(struct cli *c)
     put_text_option(c, body, "provider", "provider");
     put_node_facts(c, body);
     int r = put_pairs_option(c, body, "label", "labels");
-    struct api_request rq = { .method = "POST", .path = NODES, .body = body };
-    return r == CLI_OK ? entity_write(c, &rq, "is known; it is offline until something of it has been seen.", name) : r;
+    bool asks = json_at(body, "engine") && !args_has(&c->args, "unchecked");
+    struct api_request rq = { .method = "POST", .path = asks ? NODES "?check=true" : NODES, .body = body };
+    const char *done = asks ? "is known; its container engine answers."
+                            : "is known; it is offline until something of it has been seen.";
+    return r == CLI_OK ? entity_write(c, &rq, done, name) : r;
 }
 
 static int patch_node(struct cli *c, const json_t *body, const char *done)

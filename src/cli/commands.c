@@ -35,6 +35,13 @@ static const struct cli_option nodes_list_options[] = {
         TEXT("engine-authority", "SOURCE", "What signed the engine's certificate (tls)."),               \
         TEXT("engine-fingerprint", "SHA256:HASH", "The SSH host key's fingerprint."),                       \
         NUMBER("engine-endpoint", "N", "The endpoint's number (portainer)."),                            \
+        TEXT("engine", "URL", "Its container engine: ssh://user@host, tcp://host:port, unix:///path, https://portainer, or none."), \
+        CHOICE("engine-kind", "local ssh tls portainer none", "How it is reached; by the URL when not said."), \
+        TEXT("engine-key", "SOURCE", "The private key or access token: secret:NAME, or a file on the hub's machine."), \
+        TEXT("engine-certificate", "SOURCE", "The client's certificate (tls)."),                         \
+        TEXT("engine-authority", "SOURCE", "What signed the engine's certificate (tls)."),               \
+        TEXT("engine-fingerprint", "SHA256:HASH", "The SSH host key's fingerprint."),                       \
+        NUMBER("engine-endpoint", "N", "The endpoint's number (portainer)."),                            \
         TEXT("public-ip", "ADDRESS", "Its public address."), TEXT("mesh-ip", "ADDRESS", "Its address in the mesh.")
 
 static const struct cli_option nodes_add_options[] = {
@@ -42,6 +49,7 @@ static const struct cli_option nodes_add_options[] = {
     CHOICE("provider", PROVIDERS, "Whose machine it is; other when not said."),
     NODE_FACTS,
     MANY("label", "KEY=VALUE", "A label to set."),
+    SWITCH("unchecked", "Do not ask the container engine first."),
     END,
 };
 static const struct cli_option nodes_update_options[] = {
@@ -286,7 +294,7 @@ const struct cli_command cli_commands[] = {
 
     { "nodes", "list", "List nodes", .flags = COMMAND_LIST, .options = nodes_list_options, .run = cli_nodes_list },
     { "nodes", "show", "Show one node", .flags = COMMAND_WATCH, .arguments = { NODE_WORD }, .run = cli_nodes_show },
-    { "nodes", "add", "Make a node known", .details = "It is offline until something of it has been seen.",
+    { "nodes", "add", "Make a node known", .details = "It is offline until something of it has been seen. A container engine is asked before the node is kept.",
       .arguments = { { .name = "NAME" } }, .examples = "hbcloud nodes add attic --provider local --label room=attic",
       .options = nodes_add_options, .run = cli_nodes_add },
     { "nodes", "update", "Change a node", .arguments = { NODE_WORD }, .options = nodes_update_options,
