@@ -122,6 +122,13 @@ static void ask_info(struct gateway *g)
     (void)pthread_mutex_unlock(&g->lock);
 }
 
+/* Before a change: the router counts anew after it. */
+static void note_figures(struct gateway *g)
+{
+    json_decref(gateway_figures(g));
+    g->figures_ms = clock_mono_ms();
+}
+
 static void apply(struct gateway *g)
 {
     struct snapshot s;
@@ -181,15 +188,71 @@ static void compare(struct gateway *g)
     (void)pthread_mutex_unlock(&g->lock);
 }
 
+/* ---- services that are deleted */
+
+/* On the publisher's thread: it is only noted here. */
+static void on_event(void *ctx, const char *type, const char *entity_id, const char *data UNUSED, size_t len UNUSED)
+{
+    struct gateway *g = ctx;
+    if (!str_eq(type, "service.deleted"))
+        return;
+    (void)pthread_mutex_lock(&g->lock);
+    if (g->gone && map_get(g->routes, entity_id) && json_array_append_new(g->gone, json_string(entity_id)) == 0) {
+        g->wanted++;
+        (void)pthread_cond_broadcast(&g->changed);
+    }
+    (void)pthread_mutex_unlock(&g->lock);
+}
+
+static void take_away_locked(struct gateway *g, const char *service_id)
+{
+    _cleanup_error_ struct error e = ERROR_INIT;
+    const struct route *x = map_get(g->routes, service_id);
+    if (!x)
+        return;
+    if (route_row_remove(g, service_id, &e) < 0)
+        log_warn("The route of %s was not forgotten: %s", x->name, e.message);
+    gateway_tell(g, "route.deleted", x);
+    (void)map_remove(g->routes, service_id);
+}
+
+static json_t *take_gone(struct gateway *g)
+{
+    size_t i;
+    json_t *id;
+    (void)pthread_mutex_lock(&g->lock);
+    json_t *gone = TAKE(g->gone);
+    g->gone = json_array();
+    json_array_foreach (gone, i, id)
+        take_away_locked(g, json_string_value(id));
+    (void)pthread_mutex_unlock(&g->lock);
+    return gone;
+}
+
+static void remove_slots(struct gateway *g, const json_t *gone)
+{
+    size_t i;
+    json_t *id;
+    json_array_foreach (gone, i, id) {
+        _cleanup_error_ struct error e = ERROR_INIT;
+        if (slots_remove(g, json_string_value(id), &e) < 0)
+            log_warn("%s", e.message);
+    }
+}
+
 void gateway_turn(struct gateway *g)
 {
+    _cleanup_json_ json_t *gone = take_gone(g);
     (void)pthread_mutex_lock(&g->lock);
     bool dirty = g->wanted != g->applied;
     (void)pthread_mutex_unlock(&g->lock);
+    if (dirty || clock_mono_ms() - g->figures_ms > GATEWAY_FIGURES_MS)
+        note_figures(g);
     if (dirty)
         apply(g);
     else
         compare(g);
+    remove_slots(g, gone); /* after the route, so that nobody is led to a slot that is not there */
 }
 
 /* ---- the thread ---- */
@@ -269,9 +332,12 @@ static int prepare(struct gateway *g, const struct gateway_options *o, struct er
     (void)pthread_cond_init(&g->changed, &monotonic);
     (void)pthread_condattr_destroy(&monotonic);
     g->routes = map_new((void (*)(void *))route_free);
+    (void)pthread_mutex_init(&g->figures_lock, NULL);
+    g->gone = json_array();
+    g->totals = json_object();
     g->slot_directory = strdup(o->slot_directory);
     g->domain = o->domain ? strdup(o->domain) : NULL;
-    return g->routes && g->slot_directory && (g->domain || !o->domain) ? 0 : error_set(e, ERR_INTERNAL, "No memory.");
+    return g->routes && g->gone && g->totals && g->slot_directory && (g->domain || !o->domain) ? 0 : error_set(e, ERR_INTERNAL, "No memory.");
 }
 
 /* The router reads the slots from another working directory, perhaps as another user. */
@@ -316,6 +382,8 @@ int gateway_open(const struct gateway_options *o, struct gateway **ret, struct e
         r = settle_directory(g, e);
     if (r == 0 && g->router)
         r = route_rows_load(g, e);
+    if (r == 0 && g->router && g->events && events_listen(g->events, on_event, g) < 0)
+        r = error_set(e, ERR_INTERNAL, "No memory.");
     if (r < 0) {
         gateway_close(g);
         return r;
@@ -359,6 +427,9 @@ void gateway_close(struct gateway *g)
         return;
     gateway_stop(g);
     map_free(g->routes);
+    json_decref(g->gone);
+    json_decref(g->totals);
+    (void)pthread_mutex_destroy(&g->figures_lock);
     (void)pthread_cond_destroy(&g->changed);
     (void)pthread_mutex_destroy(&g->slot_lock);
     (void)pthread_mutex_destroy(&g->lock);

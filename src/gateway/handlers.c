@@ -21,7 +21,7 @@ static json_t *whole(const json_t *total, const char *key)
     return json_integer((json_int_t)json_number_value(json_object_get(total, key)));
 }
 
-/* What passed through a route since its router's start: null where the router does not count. */
+/* What passed through a route since the hub's start: null where the router does not count. */
 static json_t *figures_of(const struct route *x, const json_t *figures)
 {
     static const char *const classes[] = { "1xx", "2xx", "3xx", "4xx", "5xx" };
@@ -135,14 +135,6 @@ static int copy_routes(struct gateway *g, struct route ***ret, size_t *ret_n)
     return 0;
 }
 
-static json_t *ask_figures(struct gateway *g)
-{
-    json_t *figures = NULL;
-    if (!g->router || g->router->ops->figures(g->router, &figures, NULL) < 0)
-        return NULL;
-    return figures;
-}
-
 static size_t after_cursor(struct route *const *list, size_t n, const char *const after[2])
 {
     for (size_t i = 0; after[0] && i < n; i++) {
@@ -166,7 +158,7 @@ static int list_routes(void *room, struct request *rq, struct reply *rp, struct 
     if (r < 0)
         return r;
     size_t from = after_cursor(list, n, after), to = n - from > limit ? from + limit : n;
-    _cleanup_json_ json_t *figures = to > from ? ask_figures(g) : NULL;
+    _cleanup_json_ json_t *figures = to > from ? gateway_figures(g) : NULL;
     if (to < n)
         (void)cursor_encode((const char *[]){ list[to - 1]->name, list[to - 1]->service_id }, 2, next, sizeof next);
     struct jw *w = reply_json(rp, 200);
@@ -207,7 +199,7 @@ static int get_route(void *room, struct request *rq, struct reply *rp, struct er
     _cleanup_(route_free_ptr) struct route *x = find_route(g, which);
     if (!x)
         return error_set(e, ERR_NOT_FOUND, "The service %s has no route.", which);
-    _cleanup_json_ json_t *figures = ask_figures(g);
+    _cleanup_json_ json_t *figures = gateway_figures(g);
     _cleanup_json_ json_t *d = whole_document(g, x, figures);
     _cleanup_free_ char *rendered = gateway_route_rendered(g, x->service_id);
     if (!d)

@@ -12,6 +12,7 @@
 
 #define GATEWAY_COMPARE_MS 2000 /* the router is compared with what is wanted so often */
 #define GATEWAY_WINDOW_MS 100   /* changes within it become one change of the router's configuration */
+#define GATEWAY_FIGURES_MS 15000 /* what it counted is read so often, and before it is changed */
 #define GATEWAY_ROUTES_MAX 10000
 
 /* One service's route as it is wanted, and what the router said to it. */
@@ -38,6 +39,7 @@ struct gateway {
     pthread_mutex_t lock; /* all below */
     pthread_cond_t changed;
     struct map *routes;   /* service id -> struct route, owned */
+    json_t *gone;         /* ids of services that were deleted: the thread takes their routes away */
     uint64_t wanted, applied; /* counts changes; equal: the router has them all */
     int apply_result;     /* of the last try: 0, or negative with `apply_error` */
     char apply_error[512];
@@ -48,6 +50,9 @@ struct gateway {
     struct router_info info; /* as last asked; version "" not yet */
 
     pthread_mutex_t slot_lock; /* one switch at a time */
+    pthread_mutex_t figures_lock;
+    json_t *totals;            /* host -> counter -> {base, last}; under figures_lock */
+    int64_t figures_ms;        /* the thread read them last (monotonic) */
 };
 
 /* route_rows.c: the table */
@@ -74,6 +79,9 @@ void gateway_tell(struct gateway *g, const char *type, const struct route *x);
 int gateway_settle_locked(struct gateway *g, uint64_t generation, struct error *e);
 /* handlers.c: the route's document for events, a part of the API's; under the lock. New reference. */
 json_t *route_document(struct gateway *g, const struct route *x);
+
+/* figures.c: what the router counted, over changes of its configuration; NULL: it does not answer. New reference. */
+json_t *gateway_figures(struct gateway *g);
 
 /* slots.c */
 unsigned slots_for(unsigned instances); /* how many a service gets that has so many instances */

@@ -39,12 +39,12 @@ static void free_work(struct work *w)
 
 /* ---- what is there ---- */
 
-static json_t *find_route(const json_t *part, const char *service_id)
+static json_t *find_route(const json_t *part, const char *name)
 {
     size_t i;
     json_t *route;
     char id[300];
-    (void)snprintf(id, sizeof id, ID_ROUTE "%s", service_id);
+    (void)snprintf(id, sizeof id, ID_ROUTE "%s", name);
     json_array_foreach (json_object_get(json_array_get(json_object_get(part, "handle"), 0), "routes"), i, route)
         if (str_eq(json_str(route, "@id"), id))
             return route;
@@ -157,7 +157,7 @@ static int prepare(struct work *w, struct error *e)
     for (size_t i = 0; i < w->n; i++) {
         if (!(w->wanted[i] = caddy_route(w->c, &w->routes[i], limits)))
             return error_set(e, ERR_INTERNAL, "The route of %s cannot be written.", w->routes[i].name);
-        w->now[i] = json_incref(find_route(w->part, w->routes[i].service_id));
+        w->now[i] = json_incref(find_route(w->part, w->routes[i].name));
         w->verdicts[i] = (struct router_verdict){ .accepted = true };
     }
     return 0;

@@ -109,7 +109,7 @@ static json_t *by_host(struct caddy *c)
 static bool counts_by_host(struct caddy *c)
 {
     _cleanup_json_ json_t *on = NULL;
-    return caddy_read(c, "/config/apps/http/metrics/per_host", &on, NULL, 0, NULL) == 0 && json_is_true(on);
+    return caddy_read(c, "/config/apps/http/metrics", &on, NULL, 0, NULL) == 0 && json_flag(on, "per_host", false);
 }
 
 int caddy_figures(struct router *router, json_t **ret, struct error *e)

@@ -9,7 +9,7 @@
 
 #include <pthread.h>
 
-/* Ids of what is ours in the configuration. A service's route is ID_ROUTE and its id. */
+/* Ids of what is ours in the configuration. A service's route is ID_ROUTE and its name. */
 #define ID_PART "hbcloud"
 #define ID_UNKNOWN "hbcloud-unknown"
 #define ID_POLICY "hbcloud-certificates"

@@ -89,7 +89,7 @@ json_t *caddy_route(const struct caddy *c, const struct router_route *route, boo
     const json_t *headers = json_object_get(route->networking, "headers"), *limit = json_object_get(route->networking, "rateLimit");
     json_t *handle = json_array();
     char id[300];
-    (void)snprintf(id, sizeof id, ID_ROUTE "%s", route->service_id);
+    (void)snprintf(id, sizeof id, ID_ROUTE "%s", route->name);
     if (rate_limits && json_is_object(limit))
         (void)json_array_append_new(handle, rate_limit(route, limit));
     (void)json_array_append_new(handle, usual_header("X-Content-Type-Options", "nosniff"));

@@ -13,6 +13,8 @@ const installed = part('caddy');
 export interface CaddyOptions {
   /** Further members of the admin endpoint's configuration. */
   admin?: object;
+  /** As which its owner calls the admin API; else by its own address. */
+  origin?: string;
   /** In place of the owner's server on `port`: the whole `apps`. */
   apps?: object;
 }
@@ -30,11 +32,13 @@ export class Caddy {
   readonly port: number;
   readonly dir: string;
   #config: object;
+  #origin: string;
   #process: Process;
 
-  private constructor(adminPort: number, port: number, { admin = {}, apps }: CaddyOptions) {
+  private constructor(adminPort: number, port: number, { admin = {}, apps, origin }: CaddyOptions) {
     this.adminPort = adminPort;
     this.port = port;
+    this.#origin = origin ?? `http://127.0.0.1:${adminPort}`;
     this.dir = mkdtempSync(join(tmpdir(), 'hbcloud-caddy-'));
     this.#config = {
       admin: { listen: `127.0.0.1:${adminPort}`, config: { persist: false }, ...admin },
@@ -87,7 +91,7 @@ export class Caddy {
   }
 
   get #adminHeaders(): Record<string, string> {
-    return { origin: `http://127.0.0.1:${this.adminPort}` };
+    return { origin: this.#origin };
   }
 
   get adminUrl(): string {
