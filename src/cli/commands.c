@@ -35,13 +35,6 @@ static const struct cli_option nodes_list_options[] = {
         TEXT("engine-authority", "SOURCE", "What signed the engine's certificate (tls)."),               \
         TEXT("engine-fingerprint", "SHA256:HASH", "The SSH host key's fingerprint."),                       \
         NUMBER("engine-endpoint", "N", "The endpoint's number (portainer)."),                            \
-        TEXT("engine", "URL", "Its container engine: ssh://user@host, tcp://host:port, unix:///path, https://portainer, or none."), \
-        CHOICE("engine-kind", "local ssh tls portainer none", "How it is reached; by the URL when not said."), \
-        TEXT("engine-key", "SOURCE", "The private key or access token: secret:NAME, or a file on the hub's machine."), \
-        TEXT("engine-certificate", "SOURCE", "The client's certificate (tls)."),                         \
-        TEXT("engine-authority", "SOURCE", "What signed the engine's certificate (tls)."),               \
-        TEXT("engine-fingerprint", "SHA256:HASH", "The SSH host key's fingerprint."),                       \
-        NUMBER("engine-endpoint", "N", "The endpoint's number (portainer)."),                            \
         TEXT("public-ip", "ADDRESS", "Its public address."), TEXT("mesh-ip", "ADDRESS", "Its address in the mesh.")
 
 static const struct cli_option nodes_add_options[] = {
