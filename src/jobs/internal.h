@@ -28,6 +28,7 @@ struct jobs {
     struct store *store;
     struct events *events; /* may be NULL */
     struct job_kind kinds[JOB_KINDS_MAX];
+    int kinds_running[JOB_KINDS_MAX]; /* of each kind; under lock */
     size_t kind_count;
     char schedules[JOB_SCHEDULES_MAX][101]; /* names that were registered */
     size_t schedule_count;
@@ -44,6 +45,9 @@ struct jobs {
 
 /* jobs.c */
 const struct job_kind *job_kind_of(const struct jobs *j, const char *name); /* NULL: none */
+/* A place for one more job of the kind, as its max_parallel has it. A kind that is not known has one. */
+bool job_kind_enter(struct jobs *j, const char *name);
+void job_kind_leave(struct jobs *j, const char *name);
 void jobs_wake(struct jobs *j);
 /* Sets the flag of the worker that has this job (and, unless fence is 0, this taking of it). */
 void jobs_flag(struct jobs *j, const char *id, int64_t fence, bool cancelled);
@@ -55,7 +59,7 @@ struct taken {
     int tries; /* that count against max_attempts, this one included */
     bool cancel_requested;
 };
-/* 1 taken, 0 nothing is due. */
+/* 1 taken, with a place of its kind (job_kind_leave at its end), 0 nothing is due. */
 int row_take(struct jobs *j, struct taken *ret, struct error *e);
 struct row_end {
     const char *state, *reason; /* NULL: none */

@@ -53,6 +53,28 @@ const struct job_kind *job_kind_of(const struct jobs *j, const char *name)
     return NULL;
 }
 
+bool job_kind_enter(struct jobs *j, const char *name)
+{
+    const struct job_kind *k = job_kind_of(j, name);
+    if (!k)
+        return true;
+    (void)pthread_mutex_lock(&j->lock);
+    int *running = &j->kinds_running[k - j->kinds];
+    bool place = !k->max_parallel || *running < k->max_parallel;
+    *running += place;
+    (void)pthread_mutex_unlock(&j->lock);
+    return place;
+}
+
+void job_kind_leave(struct jobs *j, const char *name)
+{
+    const struct job_kind *k = job_kind_of(j, name);
+    (void)pthread_mutex_lock(&j->lock);
+    if (k)
+        j->kinds_running[k - j->kinds]--;
+    (void)pthread_mutex_unlock(&j->lock);
+}
+
 void jobs_flag(struct jobs *j, const char *id, int64_t fence, bool cancelled)
 {
     (void)pthread_mutex_lock(&j->lock);
@@ -162,6 +184,7 @@ static bool work_once(struct worker *w)
     set_busy(w, &t);
     work_on(w, &t);
     set_busy(w, NULL);
+    job_kind_leave(w->jobs, t.kind);
     log_context(NULL);
     json_decref(t.job.arguments);
     return true;

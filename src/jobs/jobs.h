@@ -34,6 +34,7 @@ struct job_kind {
     const char *title;   /* for people: "Deploy a service"; NULL: the name */
     int max_attempts;    /* tries that ended by themselves or with their hub; 0: as many as the deadline allows */
     int64_t deadline_ms; /* from its making, for jobs made without one; 0: 1 h */
+    int max_parallel;    /* at once in one hub, so that long work leaves workers to others; 0: as many as there are */
     const char *instead; /* a sentence: how such a job is cancelled and tried again, when not as a job; NULL: as a job */
 };
 

@@ -3,16 +3,10 @@
 
 #include "base/log.h"
 
-static int find_due(struct store_conn *c, int64_t now, struct taken *ret, struct error *e)
+#define DUE_MAX 1000 /* rows looked at for one whose kind has a place */
+
+static void read_due(struct store_rows *rows, struct taken *ret)
 {
-    _cleanup_rows_ struct store_rows *rows = NULL;
-    int r = store_query(c, e, &rows,
-                        "SELECT id, kind, arguments, attempt, deadline_at, fence, interrupted, cancel_requested_at FROM jobs "
-                        "WHERE (state = 'waiting' AND next_run_at <= $1) OR (state = 'running' AND lease_expires_at < $2) "
-                        "ORDER BY next_run_at LIMIT 1",
-                        "ii", now, now);
-    if (r < 0 || (r = rows_next(rows, e)) <= 0)
-        return r;
     str_copy(ret->job.id, sizeof ret->job.id, rows_text(rows, 0));
     str_copy(ret->kind, sizeof ret->kind, rows_text(rows, 1));
     ret->job.arguments = rows_json(rows, 2);
@@ -21,15 +15,41 @@ static int find_due(struct store_conn *c, int64_t now, struct taken *ret, struct
     ret->job.fence = rows_int(rows, 5) + 1;
     ret->tries = ret->job.attempt - (int)rows_int(rows, 6);
     ret->cancel_requested = !rows_null(rows, 7);
-    return 1;
+}
+
+/* The job that has been due for longest, of those whose kind has a place; with that place. */
+static int find_due(struct jobs *j, struct store_conn *c, int64_t now, struct taken *ret, struct error *e)
+{
+    _cleanup_rows_ struct store_rows *rows = NULL;
+    int r = store_query(c, e, &rows,
+                        "SELECT id, kind, arguments, attempt, deadline_at, fence, interrupted, cancel_requested_at FROM jobs "
+                        "WHERE (state = 'waiting' AND next_run_at <= $1) OR (state = 'running' AND lease_expires_at < $2) "
+                        "ORDER BY next_run_at LIMIT $3",
+                        "iii", now, now, (int64_t)DUE_MAX);
+    while (r == 0 && (r = rows_next(rows, e)) == 1) {
+        if (job_kind_enter(j, rows_text(rows, 1))) {
+            read_due(rows, ret);
+            return 1;
+        }
+        r = 0;
+    }
+    return r;
+}
+
+static void let_go(struct jobs *j, struct taken *t)
+{
+    job_kind_leave(j, t->kind);
+    json_decref(t->job.arguments);
+    t->job.arguments = NULL;
 }
 
 static bool any_due(struct jobs *j, int64_t now)
 {
     _cleanup_conn_ struct store_conn *c = NULL;
     struct taken t = { 0 };
-    bool any = store_acquire(j->store, STORE_READ, &c, NULL) == 0 && find_due(c, now, &t, NULL) == 1;
-    json_decref(t.job.arguments);
+    bool any = store_acquire(j->store, STORE_READ, &c, NULL) == 0 && find_due(j, c, now, &t, NULL) == 1;
+    if (any)
+        let_go(j, &t);
     return any;
 }
 
@@ -42,7 +62,7 @@ int row_take(struct jobs *j, struct taken *ret, struct error *e)
         return 0;
     int r = store_acquire(j->store, STORE_WRITE, &c, e);
     if (r == 0)
-        r = find_due(c, now, ret, e);
+        r = find_due(j, c, now, ret, e);
     if (r != 1)
         return r;
     r = store_exec(c, e,
@@ -52,10 +72,8 @@ int row_take(struct jobs *j, struct taken *ret, struct error *e)
     bool lost = r == 0 && store_changed(c) == 0;
     if (r == 0 && !lost)
         r = store_commit(c, e);
-    if (r < 0 || lost) {
-        json_decref(ret->job.arguments);
-        ret->job.arguments = NULL;
-    }
+    if (r < 0 || lost)
+        let_go(j, ret);
     return r < 0 ? r : !lost;
 }
 

@@ -136,6 +136,7 @@ static struct jobs *open_jobs(struct fixture *f, struct store *s, unsigned worke
     const struct job_kind kinds[] = {
         { .name = "test", .run = run, .ctx = f },
         { .name = "bounded", .run = run, .ctx = f, .max_attempts = 3 },
+        { .name = "single", .run = run, .ctx = f, .max_parallel = 1 },
         { .name = "special", .run = run, .ctx = f, .instead = "Use the special way." },
     };
     struct error e = ERROR_INIT;
@@ -378,6 +379,24 @@ static void workers_work_side_by_side_but_no_more_of_them(void **state)
         wait_for_state(f, ids[i], "done");
     assert_int_equal(f->most_at_once, 2);
     assert_int_equal(f->runs, 6);
+}
+
+static void a_kind_that_takes_long_leaves_workers_to_others(void **state)
+{
+    struct fixture *f = *state;
+    char ids[3][37], other[37];
+    f->gates = 0;
+    for (int i = 0; i < 3; i++)
+        add_to(f->jobs, "single", "", i, clock_now_ms() + DAY_MS, ids[i]);
+    wait_for_at_least(f, &f->running, 1);
+    add(f, other);
+    wait_for_at_least(f, &f->running, 2); /* the other: it need not wait for the three */
+    wait_for_state(f, other, "running");
+    assert_int_equal(f->seen[1] + f->seen[2], 0);
+    set(f, &f->gates, -1);
+    for (int i = 0; i < 3; i++)
+        wait_for_state(f, ids[i], "done");
+    wait_for_state(f, other, "done");
 }
 
 /* Closing tells the running job, waits for it, and leaves it to be run at once by the next hub. */
@@ -935,6 +954,7 @@ int main(void)
         T(after_its_deadline_it_is_not_tried_again),
         T(a_job_of_an_unknown_kind_fails_by_name),
         T(workers_work_side_by_side_but_no_more_of_them),
+        T(a_kind_that_takes_long_leaves_workers_to_others),
         T(closing_waits_and_the_next_hub_goes_on),
         T(ended_jobs_are_forgotten_after_a_month),
         ALONE(two_engines_never_run_one_job_at_once),
