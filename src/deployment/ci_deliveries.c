@@ -42,12 +42,14 @@ static struct ci_source *source_of(struct ci *c, const char *operation)
     return NULL;
 }
 
-/* A body that was kept before under another id is the same news: somebody repeats what he saw, or two hooks tell it. */
+/* A body that was kept before under another id is the same news: somebody repeats what he saw, or two hooks tell it. One
+ * that could not be read may be sent again: the hub may have learned to. */
 static int is_known(struct store_conn *conn, const char *source, const char *id, const char *hash, struct error *e)
 {
     _cleanup_rows_ struct store_rows *rows = NULL;
     int r = store_query(conn, e, &rows,
-                        "SELECT 1 FROM webhook_deliveries WHERE source = $1 AND (id = $2 OR body_hash = $3) LIMIT 1",
+                        "SELECT 1 FROM webhook_deliveries WHERE source = $1 AND (id = $2 OR body_hash = $3) AND verdict <> "
+                        "'failed' LIMIT 1",
                         "ttt", source, id, hash);
     return r < 0 ? r : rows_next(rows, e);
 }
@@ -72,7 +74,9 @@ static int keep(struct ci *c, const char *source, const struct ci_delivery *d, s
         return r < 0 ? r : 0;
     r = store_exec(conn, e,
                    "INSERT INTO webhook_deliveries (source, id, event, body_hash, payload_sealed, verdict, received_at) "
-                   "VALUES ($1, $2, $3, $4, $5, 'waiting', $6)",
+                   "VALUES ($1, $2, $3, $4, $5, 'waiting', $6) ON CONFLICT (source, id) DO UPDATE SET event = "
+                   "excluded.event, body_hash = excluded.body_hash, payload_sealed = excluded.payload_sealed, verdict = "
+                   "'waiting', reason = NULL, worked_at = NULL, received_at = excluded.received_at",
                    "ttttbi", source, d->id, d->event, hash, (const void *)sealed, sealed_len, clock_now_ms());
     if (r == 0)
         r = store_commit(conn, e);
