@@ -200,6 +200,7 @@ int cli_services_remove(struct cli *c)
     entity_path(&path, SERVICES "/", args_word(&c->args, 0), "");
     path_query(&path, "confirm", name);
     path_query_option(&path, &c->args, "volume", "volumes");
+    path_query(&path, "abandon", args_has(&c->args, "abandon") ? "true" : NULL);
     struct api_request rq = { .method = "DELETE", .path = buf_str(&path), .timeout_ms = 120000 };
     return entity_write(c, &rq, "is removed.", name);
 }

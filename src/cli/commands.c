@@ -92,6 +92,7 @@ static const struct cli_option deploy_options[] = {
 };
 static const struct cli_option remove_service_options[] = {
     MANY("volume", "NAME", "A named volume to remove with it, data and all; none is removed otherwise."),
+    SWITCH("abandon", "Give up instances whose node is lost."),
     END,
 };
 static const struct cli_option logs_options[] = {

@@ -11,7 +11,6 @@
 
 struct engine_info {
     char kind[16];            /* "docker", "podman" by its own words */
-    char id[128];             /* its own, stays over restarts; "" it has none */
     char version[32], api_version[16], api_min[16], api_used[16];
     char os[64], architecture[16];
     int cgroup_version;       /* 1, 2 or 0 unknown */

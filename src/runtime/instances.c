@@ -198,3 +198,37 @@ bool service_is_busy(struct runtime *r, const struct entity *instance, char *ret
     bool same = first && str_eq(json_str(d, "serviceId"), instance->name);
     return r->busy(r->busy_ctx, same ? first->id : instance->id, ret_reason, size);
 }
+
+/* ---- given up ---- */
+
+int instance_abandon(struct runtime *r, const char *id, const char *node_id, struct error *e)
+{
+    _cleanup_conn_ struct store_conn *c = NULL;
+    int res = store_acquire(r->store, STORE_WRITE, &c, e);
+    if (res == 0)
+        res = store_exec(c, e,
+                         "INSERT INTO abandoned_instances (id, node_id, created_at) VALUES ($1, $2, $3) "
+                         "ON CONFLICT (id) DO UPDATE SET node_id = excluded.node_id",
+                         "tti", id, node_id, clock_now_ms());
+    return res == 0 ? store_commit(c, e) : res;
+}
+
+int instance_is_abandoned(struct runtime *r, const char *id, const char *node_id)
+{
+    _cleanup_conn_ struct store_conn *c = NULL;
+    _cleanup_rows_ struct store_rows *rows = NULL;
+    int res = store_acquire(r->store, STORE_READ, &c, NULL);
+    if (res == 0)
+        res = store_query(c, NULL, &rows, "SELECT 1 FROM abandoned_instances WHERE id = $1 AND node_id = $2", "tt", id,
+                          node_id);
+    return res == 0 ? rows_next(rows, NULL) : res;
+}
+
+int instance_abandoned_gone(struct runtime *r, const char *id, struct error *e)
+{
+    _cleanup_conn_ struct store_conn *c = NULL;
+    int res = store_acquire(r->store, STORE_WRITE, &c, e);
+    if (res == 0)
+        res = store_exec(c, e, "DELETE FROM abandoned_instances WHERE id = $1", "t", id);
+    return res == 0 ? store_commit(c, e) : res;
+}

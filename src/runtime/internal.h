@@ -84,6 +84,10 @@ json_t *service_document_new(const char *node_id, const char *service_id, const 
 /* instances.c */
 /* Puts `ordinal` and `instances` into a document about to be written; whether there are others. */
 bool instance_put_tally(struct runtime *r, json_t *document);
+/* Instances that were given up while their node was lost; 1: this one was. */
+int instance_abandon(struct runtime *r, const char *id, const char *node_id, struct error *e);
+int instance_is_abandoned(struct runtime *r, const char *id, const char *node_id);
+int instance_abandoned_gone(struct runtime *r, const char *id, struct error *e);
 bool service_is_busy(struct runtime *r, const struct entity *instance, char *ret_reason, size_t size);
 void instances_refresh_locked(struct runtime *r, const char *name, const char *service_id, const char *but_id);
 /* probe.c: what a document's health check is, as one request */

@@ -47,10 +47,18 @@ struct work {
     struct runtime *runtime;
     const struct entity *instance;
     action_fn action;
+    bool abandon; /* of a lost node: nothing is asked of it, and it is remembered */
     bool has_container;
     int res;
     struct error error;
 };
+
+static bool is_lost(struct runtime *r, const char *node_id)
+{
+    _cleanup_entity_ struct entity *x = table_get(r->nodes, node_id);
+    _cleanup_json_ json_t *d = x ? entity_document(x) : NULL;
+    return str_eq(json_str(d, "status"), "offline");
+}
 
 static void *work_on(void *arg)
 {
@@ -61,6 +69,10 @@ static void *work_on(void *arg)
     w->has_container = container != NULL;
     if (!container)
         return NULL;
+    if (w->abandon && is_lost(w->runtime, json_str(d, "nodeId"))) {
+        w->res = instance_abandon(w->runtime, w->instance->id, json_str(d, "nodeId"), &w->error);
+        return NULL;
+    }
     w->res = runtime_engine(w->runtime, json_str(d, "nodeId"), &engine, &w->error);
     if (w->res == 0)
         w->res = w->action(engine, container, STOP_GRACE_S, &w->error);
@@ -83,7 +95,8 @@ static void work_at_once(struct work *w, size_t n)
 }
 
 /* All are tried; the first failure is told. `*ret_any`: whether one has a container. */
-static int each_instance(struct runtime *r, const struct target *t, action_fn action, bool *ret_any, struct error *e)
+static int each_instance(struct runtime *r, const struct target *t, action_fn action, bool abandon, bool *ret_any,
+                         struct error *e)
 {
     int res = 0;
     *ret_any = false;
@@ -91,7 +104,9 @@ static int each_instance(struct runtime *r, const struct target *t, action_fn ac
         struct work w[AT_ONCE];
         size_t n = t->n - from < AT_ONCE ? t->n - from : AT_ONCE;
         for (size_t i = 0; i < n; i++)
-            w[i] = (struct work){ .runtime = r, .instance = t->instances[from + i], .action = action };
+            w[i] = (struct work){
+                .runtime = r, .instance = t->instances[from + i], .action = action, .abandon = abandon
+            };
         work_at_once(w, n);
         for (size_t i = 0; i < n; i++) {
             *ret_any = *ret_any || w[i].has_container;
@@ -138,7 +153,7 @@ static int do_action(struct runtime *r, struct request *rq, struct reply *rp, st
     if (res == 0 && (res = only_plan(r, name, &t, rq, rp, e)) == 1)
         return 0;
     if (res == 0)
-        res = each_instance(r, &t, action, &any, e);
+        res = each_instance(r, &t, action, false, &any, e);
     if (res == 0 && !any)
         res = error_set(e, ERR_CONFLICT, "The service has no container: deploy it.");
     for (size_t i = 0; res == 0 && i < t.n; i++)
@@ -261,15 +276,31 @@ static int remember_volumes(struct runtime *r, const struct target *t, struct er
     return res;
 }
 
+static int refuse_lost(struct runtime *r, const struct target *t, struct error *e)
+{
+    for (size_t i = 0; i < t->n; i++) {
+        _cleanup_json_ json_t *d = entity_document(t->instances[i]);
+        _cleanup_entity_ struct entity *node = table_get(r->nodes, json_str(d, "nodeId"));
+        if (json_str(d, "container.id") && node && is_lost(r, node->id))
+            return error_set(e, ERR_UNAVAILABLE,
+                             "Node %s, where an instance of it lives, does not answer. Remove the service when the node "
+                             "is back, or give up what is there (abandon).",
+                             node->name);
+    }
+    return 0;
+}
+
 /* The containers go first, so that a failure leaves the service listed and the removal can be repeated. */
 static int take_down(struct runtime *r, const struct request *rq, const struct target *t, struct error *e)
 {
-    bool any;
-    int res = remember_volumes(r, t, e);
+    bool any, abandon = request_flag(rq, "abandon", false);
+    int res = abandon ? 0 : refuse_lost(r, t, e);
+    if (res == 0)
+        res = remember_volumes(r, t, e);
     if (res == 0 && r->hooks.removing)
         res = r->hooks.removing(r->hooks.ctx, t->instances, t->n, e);
     if (res == 0)
-        res = each_instance(r, t, take_away, &any, e);
+        res = each_instance(r, t, take_away, abandon, &any, e);
     for (size_t i = t->n; res == 0 && i-- > 0;)
         res = runtime_service_forget(r, t->instances[i]->id, e);
     return res == 0 ? remove_volumes(r, rq, t, e) : res;

@@ -199,6 +199,8 @@ static bool to_be_fenced(struct node_engine *n, const struct engine_container *c
     const char *instance = json_string_value(json_object_get(c->labels, LABEL_INSTANCE));
     _cleanup_entity_ struct entity *x = instance ? table_get(r->services, instance) : NULL;
     _cleanup_json_ json_t *d = x ? entity_document(x) : NULL;
+    if (instance && !x)
+        return instance_is_abandoned(r, instance, n->node_id) == 1;
     if (!d || !str_eq(x->id, instance) || str_eq(json_str(d, "nodeId"), n->node_id))
         return false;
     /* The very container that is right, seen through a second way to the same engine. */
@@ -216,7 +218,9 @@ static void fence_one(struct node_engine *n, const struct engine_container *c)
     if (res < 0 && res != -ERR_NOT_FOUND)
         log_warn("Container %s, whose service lives on another node now, was not removed: %s", c->name, e.message);
     else
-        log_info("Container %s was removed: its service lives on another node now.", c->name);
+        log_info("Container %s was removed: its service lives on another node now, or was given up.", c->name);
+    if (res >= 0 || res == -ERR_NOT_FOUND)
+        (void)instance_abandoned_gone(n->runtime, json_string_value(json_object_get(c->labels, LABEL_INSTANCE)), NULL);
     error_done(&e);
 }
 
@@ -234,13 +238,49 @@ static void fence(struct node_engine *n, const struct engine_container *list, si
     (void)pthread_mutex_unlock(&n->lock);
 }
 
+/* One engine under two nodes would be two truths about each of its containers. Engines have names of their own, but
+ * machines that were copied share them; no two containers share an id. */
+struct twin {
+    const char *node_id; /* the node that is looked at */
+    const struct engine_container *list;
+    size_t n;
+    char other[ID_LEN + 1];
+};
+
+static bool is_seen_elsewhere(const struct row *row, void *ctx)
+{
+    struct twin *t = ctx;
+    if (!row->container_id || str_eq(row->node_id, t->node_id))
+        return true;
+    for (size_t i = 0; i < t->n && !t->other[0]; i++)
+        if (str_eq(t->list[i].id, row->container_id))
+            str_copy(t->other, sizeof t->other, row->node_id);
+    return !t->other[0];
+}
+
+static int refuse_twin(struct node_engine *n, const struct engine_container *list, size_t count, struct error *e)
+{
+    struct twin t = { .node_id = n->node_id, .list = list, .n = count };
+    if (!n->own_node)
+        table_walk(n->runtime->services, is_seen_elsewhere, &t);
+    if (!t.other[0])
+        return 0;
+    _cleanup_entity_ struct entity *x = table_get(n->runtime->nodes, t.other);
+    return error_set(e, ERR_CONFLICT, "This is the container engine of node %s: one engine is one node.",
+                     x ? x->name : "another name");
+}
+
 static int compare(struct node_engine *n, struct error *e)
 {
     struct engine_container *list = NULL;
     size_t count = 0;
     int res = n->base.ops->list(&n->base, &list, &count, e);
-    if (res < 0)
+    if (res == 0)
+        res = refuse_twin(n, list, count, e);
+    if (res < 0) {
+        engine_containers_free(list, count);
         return res;
+    }
     fence(n, list, count);
     for (size_t i = 0; i < count && !n->stop; i++) {
         struct error one = ERROR_INIT;
@@ -281,26 +321,6 @@ static int on_event(void *ctx, const struct engine_event *ev)
     return 0;
 }
 
-/* One engine under two nodes would be two truths about each of its containers. */
-static int refuse_twin(struct node_engine *n, const struct engine_info *info, struct error *e)
-{
-    struct node_engine *others[NODE_ENGINES_MAX];
-    size_t count = node_engines_all(n->runtime, others, NODE_ENGINES_MAX);
-    for (size_t i = 0; info->id[0] && !n->own_node && i < count; i++) {
-        if (others[i] == n)
-            continue;
-        (void)pthread_mutex_lock(&others[i]->lock);
-        bool same = others[i]->state.available && str_eq(others[i]->state.info.id, info->id);
-        (void)pthread_mutex_unlock(&others[i]->lock);
-        _cleanup_entity_ struct entity *x = same ? table_get(n->runtime->nodes, others[i]->node_id) : NULL;
-        if (same)
-            return error_set(e, ERR_CONFLICT,
-                             "This is the container engine of node %s (it calls itself %.100s): one engine is one node.",
-                             x ? x->name : "another", info->id);
-    }
-    return 0;
-}
-
 static int round_of_following(struct node_engine *n, struct error *e)
 {
     struct engine_info info;
@@ -309,9 +329,6 @@ static int round_of_following(struct node_engine *n, struct error *e)
     if (n->stop)
         n->cut = true;
     int res = n->base.ops->info(&n->base, &info, e);
-    if (res < 0)
-        return res;
-    res = refuse_twin(n, &info, e);
     if (res < 0)
         return res;
     if (n->own_node)
@@ -390,6 +407,9 @@ void *watch_pulse(void *arg)
         reconciled = clock_mono_ms();
         if (reconcile(n, &e) < 0)
             log_debug("Not compared with the engine: %s", e.message);
+        /* What is wrong with the node itself is the follower's to say. */
+        if (e.code == ERR_CONFLICT)
+            n->cut = true;
         error_done(&e);
     }
     return NULL;

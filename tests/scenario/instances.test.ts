@@ -90,6 +90,19 @@ describe('a service on several nodes', { skip: dockerOld.skip }, () => {
     assert.equal((await containers(spaces[from]!.engine, 'mobile')).length, 0, 'and is gone before its node counts');
     assert.equal(await text((await service(hub, 'mobile')).networking.url), 'n1');
     await serviceThat(hub, 'bound', (s) => s.status.deployment === 'running' && s.status.health === 'healthy');
+  });
+
+  test('is given up with a node that is lost, when that is asked for, and leaves nothing there when the node returns', async () => {
+    spaces.attic!.unplug();
+    await nodeIs('attic', 'offline');
+    const removal = { params: { serviceId: 'named' }, query: { confirm: 'named' }, timeout: 30_000 };
+    const { error } = await hub.refused(503, 'DELETE', '/services/{serviceId}', removal);
+    assert.match(error.message, /Node attic, .* does not answer\..* give up/);
+    await hub.ok('DELETE', '/services/{serviceId}', { ...removal, query: { ...removal.query, abandon: true } });
+    assert.equal((await containers(spaces.attic!.engine, 'named')).length, 1);
+    spaces.attic!.replug();
+    await nodeIs('attic', 'active');
+    assert.equal((await containers(spaces.attic!.engine, 'named')).length, 0);
     await hub.stop();
   });
 });

@@ -393,7 +393,6 @@ void docker_parse_info(const json_t *info, const json_t *version, struct engine_
     /* Engines older than the field (API 1.41) run on v1 only. */
     ret->cgroup_version = str_eq(cgroups, "2") ? 2 : !cgroups || str_eq(cgroups, "1") ? 1 : 0;
     take(ret->root_directory, sizeof(ret->root_directory), info, "DockerRootDir");
-    take(ret->id, sizeof(ret->id), info, "ID");
     ret->memory_total = json_int(info, "MemTotal", 0);
     ret->cpus = (int)json_int(info, "NCPU", 0);
     ret->rootless = option_set(info, "name=rootless");

@@ -159,6 +159,13 @@ ALTER TABLE service_instances_new RENAME TO service_instances;
 CREATE INDEX idx_service_instances_node_id ON service_instances(node_id);
 CREATE INDEX idx_service_instances_service_id ON service_instances(service_id);
 
+-- Instances that were given up while their node was lost: their containers are removed when it returns.
+CREATE TABLE abandoned_instances (
+    id VARCHAR(255) PRIMARY KEY,
+    node_id VARCHAR(255) NOT NULL,
+    created_at BIGINT NOT NULL
+);
+
 -- How the hub reaches a node's container engine; secrets by name or file, never here.
 ALTER TABLE infrastructure_nodes ADD COLUMN engine TEXT;
 

@@ -51,11 +51,9 @@ static struct machine *alive(struct container_engine *g, struct error *e)
 
 static int f_info(struct container_engine *g, struct engine_info *ret, struct error *e)
 {
-    struct machine *m = alive(g, e);
-    if (!m)
+    if (!alive(g, e))
         return -ERR_UNAVAILABLE;
     *ret = (struct engine_info){ .kind = "docker", .version = "1", .cpus = 4, .memory_total = (int64_t)8 << 30 };
-    (void)snprintf(ret->id, sizeof ret->id, "engine-%d", (int)(m - machines));
     return 0;
 }
 
@@ -282,7 +280,7 @@ static void run_service(const char *name, size_t node, const char *volume, const
     struct fake_container *c = &machines[node].containers[0];
     struct engine_container shown;
     *c = (struct fake_container){ .there = true, .running = true, .created_ms = clock_now_ms() - 1000 };
-    memset(c->id, 'a', 64);
+    memset(c->id, 'a' + (int)node, 64);
     str_copy(c->name, sizeof c->name, name);
     show(c, &shown);
     _cleanup_json_ json_t *d = service_document_new(nodes[node], name, &shown);
@@ -458,6 +456,25 @@ static void an_engine_that_is_held_outlives_its_node(void **state)
     error_done(&e);
 }
 
+/* What was given up while its node was lost is no stranger when the node returns: it goes. */
+static void what_was_given_up_goes_when_its_node_returns(void **state)
+{
+    (void)state;
+    struct error e = ERROR_INIT;
+    char id[ID_LEN + 1];
+    all_active();
+    run_service("web", 0, NULL, NULL, id);
+    set_dead(0, true);
+    await_status(0, "offline");
+    assert_int_equal(instance_abandon(runtime, id, nodes[0], &e), 0);
+    assert_int_equal(runtime_service_forget(runtime, id, &e), 0);
+    set_dead(0, false);
+    await_status(0, "active");
+    assert_int_equal(machines[0].removed, 1);
+    assert_int_equal(runtime_service_count(runtime), 0);
+    assert_int_equal(instance_is_abandoned(runtime, id, nodes[0]), 0);
+}
+
 /* A second node for the same engine is told so, and does nothing to the containers that it sees twice. */
 static void one_engine_is_one_node(void **state)
 {
@@ -482,7 +499,7 @@ static void a_container_that_is_renamed_stays_the_service_it_was(void **state)
     all_active();
     (void)pthread_mutex_lock(&machines[1].lock);
     *c = (struct fake_container){ .there = true, .running = true, .created_ms = 1, .name = "Old_Name" };
-    memset(c->id, 'b', 64);
+    memset(c->id, 'f', 64);
     (void)pthread_mutex_unlock(&machines[1].lock);
     WAIT_UNTIL(runtime_service(runtime, "Old_Name", &x, NULL) == 0);
     (void)pthread_mutex_lock(&machines[1].lock);
@@ -534,6 +551,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(what_has_data_or_no_other_place_waits_for_its_node, setup, teardown),
         cmocka_unit_test_setup_teardown(a_node_that_returns_is_fenced_first, setup, teardown),
         cmocka_unit_test_setup_teardown(an_engine_that_is_held_outlives_its_node, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_was_given_up_goes_when_its_node_returns, setup, teardown),
         cmocka_unit_test_setup_teardown(one_engine_is_one_node, setup, teardown),
         cmocka_unit_test_setup_teardown(a_container_that_is_renamed_stays_the_service_it_was, setup, teardown),
         cmocka_unit_test_setup_teardown(instances_are_counted_on_each_of_them, setup, teardown),
