@@ -154,7 +154,7 @@ static int send_value(struct cli *c, const char *name, const struct buf *value)
     if (r != CLI_OK || c->json)
         return r == CLI_OK ? reply_print(c, &reply) : r;
     text_clean(&out, name, false);
-    (void)buf_printf(&out, " is set, version %lld (%zu bytes). Services get it with their next deployment.\n",
+    (void)buf_printf(&out, " is set, version %lld (%zu bytes). Services get it by a deployment that names it again.\n",
                      (long long)json_int(reply.json, "secret.version", 0), value->len);
     return cli_put(c, &out);
 }

@@ -212,8 +212,9 @@ static int check_unused(struct store_conn *c, const char *name, int64_t version,
 {
     _cleanup_rows_ struct store_rows *rows = NULL;
     int r = store_query(c, e, &rows,
-                        "SELECT u.version, u.release_id, COALESCE(r.service_id, ''), COALESCE(r.number, 0) FROM "
-                        "secret_uses u LEFT JOIN service_releases r ON r.id = u.release_id WHERE u.name = $1 AND "
+                        "SELECT u.version, u.release_id, COALESCE(s.name, r.service_id, ''), COALESCE(r.number, 0) FROM "
+                        "secret_uses u LEFT JOIN service_releases r ON r.id = u.release_id LEFT JOIN service_instances s "
+                        "ON s.id = r.service_id WHERE u.name = $1 AND "
                         "(u.version = $2 OR $2 = 0) ORDER BY u.version DESC LIMIT 1",
                         "ti", name, version);
     if (r == 0)
