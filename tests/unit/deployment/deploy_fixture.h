@@ -21,7 +21,8 @@ extern struct fake_engine {
     bool unhealthy;    /* its own check fails */
     int refuses_removal;
     const char *refuse_create; /* NULL, or why */
-    const char *die_at; /* the job is told to stop when this line comes into the trace */
+    const char *die_at; /* the hub dies when a line with this comes into the trace */
+    size_t die_after;   /* and after so many lines; 0: never */
 } fake_engine;
 
 extern struct fake_gateway {
@@ -44,6 +45,7 @@ json_t *fixture_deploy(const char *specification);
 const char *fixture_begin(const char *specification);
 int fixture_run(void);
 json_t *fixture_document(const char *deployment_id);
+void fixture_type(const char *type); /* what later deployments' changes are: "update", "scale" */
 json_t *fixture_row(unsigned ordinal); /* NULL: none */
 struct deployments *fixture_deployments(void);
 const char *fixture_service_id(void);
