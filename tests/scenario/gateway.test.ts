@@ -7,6 +7,7 @@ import { describe, test, type TestContext } from 'node:test';
 import { Hub } from '../support/hub.ts';
 import { Caddy, useCaddy, type Answer } from '../support/parts/caddy.ts';
 import { dockerOld } from '../support/parts/docker.ts';
+import { Pebble } from '../support/parts/pebble.ts';
 import { Registry } from '../support/parts/registry.ts';
 import { ended, useRig, type Rig } from '../support/rig.ts';
 import { waitFor } from '../support/wait.ts';
@@ -184,5 +185,48 @@ describe('O07 a Caddy that enforces origins', { skip }, () => {
     assert.equal(end.status.state, 'failed');
     assert.match(end.status.message ?? '', /admin\.origins/);
     assert.ok(Date.now() - began < 15_000);
+  });
+});
+
+describe('certificates of routes', { skip: skip || Pebble.skip }, () => {
+  const rig = useRig(dockerOld);
+
+  async function hubWith(t: TestContext, env: Record<string, string>): Promise<{ caddy: Caddy; hub: Hub }> {
+    const caddy = await Caddy.start({ tls: true });
+    t.after(() => caddy.stop());
+    const hub = await Hub.start({ dockerHost: rig.engine.host, env: { ...caddy.hubEnv, ...env } });
+    t.after(() => hub.stop());
+    return { caddy, hub };
+  }
+
+  async function serve(hub: Hub, name: string, domain: string): Promise<void> {
+    const body = { name, container: { image: await rig.demo('1') }, ...at(domain) };
+    const end = await ended(hub, (await hub.ok('POST', '/services', { body })).deployment_id);
+    assert.equal(end.status.state, 'completed', end.status.logs.join('\n'));
+  }
+
+  test('by ACME: a new route’s certificate comes from the directory that is set', async (t) => {
+    const pebble = await Pebble.start(t);
+    const { caddy, hub } = await hubWith(t, { HBCLOUD_CADDY_ISSUER: 'acme', HBCLOUD_CADDY_ACME_DIRECTORY: pebble.directory, HBCLOUD_CADDY_ACME_CA_FILE: pebble.caFile });
+    await serve(hub, 'shop', 'shop.example.org');
+    const answer = await waitFor(() => caddy.secure('shop.example.org', '/version'), { timeout: 20_000, what: 'a certificate of Pebble' });
+    assert.deepEqual([answer.status, answer.body.trim()], [200, '1']);
+    assert.match(String(answer.certificate.issuer.CN), /Pebble/);
+    assert.equal(answer.certificate.subjectaltname, 'DNS:shop.example.org');
+    const plain = await caddy.get('shop.example.org', '/version');
+    assert.equal(plain.status, 308, 'plain HTTP leads to TLS');
+    assert.equal((await hub.ok('GET', '/routes/{serviceId}', { params: { serviceId: 'shop' } })).route.url, `https://shop.example.org:${caddy.tlsPort}`);
+    await hub.ok('DELETE', '/services/{serviceId}', { params: { serviceId: 'shop' }, query: { confirm: 'shop' }, timeout: 30_000 });
+  });
+
+  test('a wildcard domain, and unknown names of the domain, by Caddy’s own authority', async (t) => {
+    const { caddy, hub } = await hubWith(t, { HBCLOUD_CADDY_ISSUER: 'internal' });
+    await serve(hub, 'apps', '*.apps.example.org');
+    const answer = await waitFor(() => caddy.secure('any.apps.example.org', '/version'), { timeout: 20_000, what: 'a certificate' });
+    assert.deepEqual([answer.status, answer.body.trim(), answer.certificate.subjectaltname], [200, '1', 'DNS:*.apps.example.org']);
+    const unknown = await waitFor(() => caddy.secure('nobody.example.org'), { timeout: 20_000, what: 'a certificate' });
+    assert.equal(unknown.status, 404);
+    assert.match(unknown.body, /No service has this name/);
+    await hub.ok('DELETE', '/services/{serviceId}', { params: { serviceId: 'apps' }, query: { confirm: 'apps' }, timeout: 30_000 });
   });
 });

@@ -1,9 +1,11 @@
 // The real Caddy with a configuration of an owner's own, on free ports, with data of its own.
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { request } from 'node:http';
+import { request, type IncomingMessage } from 'node:http';
+import { request as secureRequest } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before } from 'node:test';
+import type { PeerCertificate, TLSSocket } from 'node:tls';
 import { Process } from '../process.ts';
 import { freePort, waitFor } from '../wait.ts';
 import { part } from './part.ts';
@@ -13,6 +15,8 @@ const installed = part('caddy');
 export interface CaddyOptions {
   /** Further members of the admin endpoint's configuration. */
   admin?: object;
+  /** The owner's server speaks TLS on `tlsPort`, and `port` leads there, as on an ordinary machine. */
+  tls?: boolean;
   /** As which its owner calls the admin API; else by its own address. */
   origin?: string;
   /** In place of the owner's server on `port`: the whole `apps`. */
@@ -30,25 +34,27 @@ export class Caddy {
   /** Of the admin API, and where clients ask by plain HTTP. */
   readonly adminPort: number;
   readonly port: number;
+  readonly tlsPort: number;
   readonly dir: string;
   #config: object;
   #origin: string;
   #process: Process;
 
-  private constructor(adminPort: number, port: number, { admin = {}, apps, origin }: CaddyOptions) {
+  private constructor([adminPort, port, tlsPort]: [number, number, number], { admin = {}, apps, origin, tls = false }: CaddyOptions) {
     this.adminPort = adminPort;
     this.port = port;
+    this.tlsPort = tlsPort;
     this.#origin = origin ?? `http://127.0.0.1:${adminPort}`;
     this.dir = mkdtempSync(join(tmpdir(), 'hbcloud-caddy-'));
     this.#config = {
       admin: { listen: `127.0.0.1:${adminPort}`, config: { persist: false }, ...admin },
-      apps: apps ?? { http: { metrics: { per_host: true }, servers: { owner: this.ownersServer } } },
+      apps: apps ?? { http: tls ? this.#secure : { metrics: { per_host: true }, servers: { owner: this.ownersServer } } },
     };
     this.#process = this.#spawn();
   }
 
   static async start(options: CaddyOptions = {}): Promise<Caddy> {
-    const caddy = new Caddy(await freePort(), await freePort(), options);
+    const caddy = new Caddy([await freePort(), await freePort(), await freePort()], options);
     try {
       await caddy.ready();
     } catch (error) {
@@ -68,6 +74,10 @@ export class Caddy {
         { match: [{ host: ['legacy.example.org'] }], handle: [{ handler: 'static_response', body: 'legacy' }], terminal: true },
       ],
     };
+  }
+
+  get #secure(): object {
+    return { http_port: this.port, https_port: this.tlsPort, servers: { owner: { listen: [`:${this.tlsPort}`], routes: [] } } };
   }
 
   #spawn(): Process {
@@ -122,6 +132,18 @@ export class Caddy {
     return call({ method: 'GET', port: this.port, path, headers: { ...headers, host } });
   }
 
+  /** What a client of this name gets by TLS, and the certificate that was shown; who signed it is not asked. */
+  secure(host: string, path = '/'): Promise<Answer & { certificate: PeerCertificate }> {
+    return new Promise((resolve, reject) => {
+      const options = { host: '127.0.0.1', port: this.tlsPort, path, servername: host, headers: { host }, agent: false, timeout: 20_000 } as const;
+      const asked = secureRequest({ ...options, rejectUnauthorized: false }, (reply) => {
+        const certificate = (reply.socket as TLSSocket).getPeerCertificate();
+        read(reply).then((answer) => resolve({ ...answer, certificate }), reject);
+      });
+      asked.on('error', reject).end();
+    });
+  }
+
   /** Another configuration, as `caddy reload` or another tool loads it. */
   async load(config: object): Promise<void> {
     const answer = await this.admin('POST', '/load', { admin: (this.#config as { admin: object }).admin, ...config });
@@ -149,14 +171,18 @@ export class Caddy {
   }
 }
 
+function read(reply: IncomingMessage): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    let text = '';
+    reply.setEncoding('utf8').on('data', (piece: string) => (text += piece));
+    reply.on('end', () => resolve({ status: reply.statusCode!, headers: reply.headers, body: text }));
+    reply.on('error', reject);
+  });
+}
+
 function call(options: object, body?: string): Promise<Answer> {
   return new Promise((resolve, reject) => {
-    const asked = request({ host: '127.0.0.1', agent: false, timeout: 20_000, ...options }, (reply) => {
-      let text = '';
-      reply.setEncoding('utf8').on('data', (piece: string) => (text += piece));
-      reply.on('end', () => resolve({ status: reply.statusCode!, headers: reply.headers, body: text }));
-      reply.on('error', reject);
-    });
+    const asked = request({ host: '127.0.0.1', agent: false, timeout: 20_000, ...options }, (reply) => read(reply).then(resolve, reject));
     asked.on('timeout', () => asked.destroy(new Error('no answer within 20 s')));
     asked.on('error', reject);
     asked.end(body);
