@@ -1,12 +1,16 @@
 /* hbcloud services deploy: makes the service, or changes it, then follows the deployment to its end. */
 #include "base/id.h"
+#include "cli/ci_call.h"
 #include "cli/deploy.h"
 #include "cli/follow.h"
 #include "cli/list.h"
+#include "cli/plan.h"
 #include "cli/service_file.h"
 
 #define RETRIES 3
 #define RETRY_MS 500
+#define BUSY_TRIES 20
+#define BUSY_MS 500
 
 /* The document by file or by options, and whether it is the whole service. */
 static int read_document(struct cli *c, json_t **ret, bool *ret_whole)
@@ -14,7 +18,7 @@ static int read_document(struct cli *c, json_t **ret, bool *ret_whole)
     const char *file = args_get(&c->args, "file"), *name = args_word(&c->args, 0);
     static const char *const by_option[] = { "image",  "port",   "node",   "type",        "environment",
                                              "env",    "volume", "domain", "health-path", "cpu",
-                                             "memory", "label",  "version" };
+                                             "memory", "label",  "version", "instances", "strategy" };
     for (size_t i = 0; file && i < ARRAY_LEN(by_option); i++)
         if (args_has(&c->args, by_option[i]))
             return cli_fail(c, CLI_USAGE, "--file is the whole service, so --%s has no place beside it", by_option[i]);
@@ -39,74 +43,118 @@ static int read_service(struct cli *c, const char *path, struct api_reply *ret)
     return r;
 }
 
-/* A POST that may not have arrived is sent again under the same key: it cannot deploy twice. */
-static int create(struct cli *c, const json_t *document, const char *key, struct api_reply *ret)
+/* What is to be deployed, and how it is asked for. */
+struct deploying {
+    struct cli *cli;
+    const json_t *document;
+    bool whole, plan;
+    const char *key; /* of the run that deploys; NULL: each call is its own */
+};
+
+/* What may not have arrived is sent again under the same key: it cannot deploy twice. */
+static int send_safely(const struct deploying *x, const struct api_request *rq, struct api_reply *ret)
 {
-    struct api_request rq = {
-        .method = "POST", .path = "/v1/services", .body = document, .idempotency_key = key, .quiet = true
-    };
-    int r = api_call(c, &rq, ret);
+    int r = api_call(x->cli, rq, ret);
     for (int i = 0; i < RETRIES && !ret->status && r == CLI_UNREACHABLE && cli_sleep(RETRY_MS); i++) {
         answer_done(ret);
-        r = api_call(c, &rq, ret);
+        r = api_call(x->cli, rq, ret);
     }
     return r;
 }
 
-static int change(struct cli *c, const char *path, const json_t *document, const json_t *service, bool whole,
-                  struct api_reply *ret)
+static int create(const struct deploying *x, const char *key, struct api_reply *ret)
 {
-    _cleanup_json_ json_t *patch = service_patch(document, service, whole);
+    struct api_request rq = { .method = "POST",
+                              .path = x->plan ? "/v1/services?plan=true" : "/v1/services",
+                              .body = x->document,
+                              .idempotency_key = x->plan ? NULL : key,
+                              .quiet = true };
+    return send_safely(x, &rq, ret);
+}
+
+static int change(const struct deploying *x, const char *key, struct api_reply *ret)
+{
+    _cleanup_json_ json_t *patch = service_patch(x->document);
+    _cleanup_buf_ struct buf path;
     if (!patch)
-        return cli_fail(c, CLI_FAILED, "out of memory");
-    struct api_request rq = { .method = "PATCH", .path = path, .body = patch, .quiet = true };
-    return api_call(c, &rq, ret);
+        return cli_fail(x->cli, CLI_FAILED, "out of memory");
+    buf_init(&path, 0);
+    entity_path(&path, "/v1/services/", json_str(x->document, "name"), "");
+    path_query(&path, "whole", x->whole ? "true" : NULL);
+    path_query(&path, "plan", x->plan ? "true" : NULL);
+    struct api_request rq = { .method = "PATCH",
+                              .path = buf_str(&path),
+                              .body = patch,
+                              .idempotency_key = x->plan ? NULL : key,
+                              .quiet = true };
+    return send_safely(x, &rq, ret);
 }
 
 /* One try: PATCH where the service exists, else POST. Who else made or removed it meanwhile shows as 409 to the
  * POST or 404 to the PATCH: `ret_raced`. */
-static int deploy_once(struct cli *c, const json_t *document, bool whole, const char *key, struct api_reply *ret,
-                       bool *ret_raced)
+static int deploy_once(const struct deploying *x, const char *key, struct api_reply *ret, bool *ret_raced)
 {
     _cleanup_buf_ struct buf path;
     buf_init(&path, 0);
-    entity_path(&path, "/v1/services/", json_str(document, "name"), "");
+    entity_path(&path, "/v1/services/", json_str(x->document, "name"), "");
     _cleanup_reply_ struct api_reply found;
     *ret = (struct api_reply){ 0 };
     *ret_raced = false;
-    int r = read_service(c, buf_str(&path), &found);
+    int r = read_service(x->cli, buf_str(&path), &found);
     if (r != CLI_OK)
         return r;
     bool exists = found.status != 404;
-    r = exists ? change(c, buf_str(&path), document, json_object_get(found.json, "service"), whole, ret)
-               : create(c, document, key, ret);
+    r = exists ? change(x, key, ret) : create(x, key, ret);
     *ret_raced = ret->status == (exists ? 404 : 409);
     return r;
 }
 
-static int start_deployment(struct cli *c, const json_t *document, bool whole, struct api_reply *ret)
+static bool name_is_taken(const struct api_reply *reply)
 {
-    char key[ID_LEN + 1];
-    bool raced;
-    int r = deploy_once(c, document, whole, id_new(key), ret, &raced);
-    if (raced) {
+    return reply->status == 409 && json_object_get(json_at(reply->json, "error.details"), "/name");
+}
+
+/* The same request under this key is on its way, from an earlier try of the same run. */
+static bool is_under_way(const struct api_reply *reply)
+{
+    const char *message = json_str(reply->json, "error.message");
+    return reply->status == 409 && message && strstr(message, "still being worked on");
+}
+
+/* By a run's key: what was made under it before is answered again. So the service is made first, where the document is
+ * enough for that; whether it is there now says nothing of what this run did. */
+static int deploy_by_key(const struct deploying *x, struct api_reply *ret)
+{
+    bool complete = json_object_get(json_object_get(x->document, "networking"), "internalPort") != NULL;
+    int r = CLI_FAILED;
+    *ret = (struct api_reply){ 0 };
+    for (int i = 0; i < BUSY_TRIES; i++) {
+        bool make = complete;
+        if (make && (r = create(x, x->key, ret)) != CLI_OK && name_is_taken(ret)) {
+            answer_done(ret);
+            make = false;
+        }
+        if (!make)
+            r = change(x, x->key, ret);
+        if (!is_under_way(ret) || !cli_sleep(BUSY_MS))
+            break;
         answer_done(ret);
-        r = deploy_once(c, document, whole, id_new(key), ret, &raced);
     }
-    if (r != CLI_OK && (ret->status || ret->failure[0]))
-        api_explain(c, ret, r);
     return r;
 }
 
-static int print_started(struct cli *c, const struct api_reply *started, const char *id)
+static int start_deployment(const struct deploying *x, struct api_reply *ret)
 {
-    if (c->json)
-        return reply_print(c, started);
-    _cleanup_buf_ struct buf out;
-    buf_init(&out, 0);
-    (void)buf_printf(&out, "%s\n", id);
-    (void)fprintf(c->err, "The deployment has started: `" CLI_NAME " deployments watch %s` follows it.\n", id);
-    return cli_put(c, &out);
+    char key[ID_LEN + 1];
+    bool raced = false;
+    int r = x->key && !x->plan ? deploy_by_key(x, ret) : deploy_once(x, id_new(key), ret, &raced);
+    if (raced) {
+        answer_done(ret);
+        r = deploy_once(x, id_new(key), ret, &raced);
+    }
+    if (r != CLI_OK && (ret->status || ret->failure[0]))
+        api_explain(x->cli, ret, r);
+    return r;
 }
 
 /* Where the service is reached now. */
@@ -127,40 +175,59 @@ static int print_serving(struct cli *c, const char *name)
     return cli_put(c, &out);
 }
 
-static int wait_for_end(struct cli *c, const char *id, const char *name, int64_t timeout_ms)
+/* What CI says of itself goes into the document, which is not the service's own then. */
+static void fill_by_ci(struct cli *c, json_t *document, char key[CI_KEY_MAX], bool *ret_annotates)
 {
-    _cleanup_reply_ struct api_reply last;
-    int r = follow_deployment(c, id, timeout_ms, &last);
-    if (c->json && last.json) {
-        int printed = reply_print(c, &last);
-        return r == CLI_OK ? printed : r;
-    }
-    return r == CLI_OK ? print_serving(c, name) : r;
+    struct ci_call ci;
+    key[0] = '\0';
+    if (!ci_call_read(&c->args, &ci))
+        return;
+    ci_call_fill(&ci, document);
+    *ret_annotates = ci.annotates;
+    if (ci.key)
+        str_copy(key, CI_KEY_MAX, ci.key);
+    else
+        ci_call_key(&ci, json_str(document, "name"), json_str(document, "container.image"), key);
 }
 
-int cli_services_deploy(struct cli *c)
+static int deploy(struct cli *c, bool plan)
 {
+    char key[CI_KEY_MAX];
     _cleanup_json_ json_t *document = NULL;
-    bool whole = false;
-    int64_t timeout_ms;
-    int r = follow_timeout(c, &timeout_ms);
+    bool whole = false, annotates = false;
+    int64_t timeout_ms = 0;
+    int r = plan ? CLI_OK : follow_timeout(c, &timeout_ms);
     if (r == CLI_OK)
         r = read_document(c, &document, &whole);
     if (r != CLI_OK)
         return r;
+    fill_by_ci(c, document, key, &annotates);
     _cleanup_reply_ struct api_reply started;
-    r = start_deployment(c, document, whole, &started);
+    struct deploying x = { c, document, whole, plan, key[0] ? key : NULL };
+    r = start_deployment(&x, &started);
     if (r != CLI_OK)
         return r;
-    const char *id = json_str(started.json, "deployment_id");
-    if (!id)
-        return cli_fail(c, CLI_FAILED, "the hub did not say which deployment it started");
-    if (args_has(&c->args, "no-wait"))
-        return print_started(c, &started, id);
-    return wait_for_end(c, id, json_str(document, "name"), timeout_ms);
+    if (plan)
+        return plan_show(c, &started);
+    r = follow_started(c, &started, NULL, NULL, timeout_ms);
+    if (r == CLI_OK && !c->json && !args_has(&c->args, "no-wait"))
+        return print_serving(c, json_str(document, "name"));
+    if (r != CLI_OK && annotates && !c->json)
+        (void)fprintf(c->err, "::error title=hbcloud::The deployment of %s did not complete.\n", json_str(document, "name"));
+    return r;
+}
+
+int cli_services_deploy(struct cli *c)
+{
+    return deploy(c, args_has(&c->args, "plan"));
+}
+
+int cli_services_plan(struct cli *c)
+{
+    return deploy(c, true);
 }
 
 int deploy_document(struct cli *c, const json_t *document, bool whole, struct api_reply *ret)
 {
-    return start_deployment(c, document, whole, ret);
+    return start_deployment(&(struct deploying){ .cli = c, .document = document, .whole = whole }, ret);
 }

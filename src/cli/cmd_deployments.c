@@ -58,6 +58,11 @@ int cli_deployments_list(struct cli *c)
     path_query_option(&path, &c->args, "state", "state");
     path_query_option(&path, &c->args, "environment", "environment");
     path_query_option(&path, &c->args, "trigger", "trigger");
+    int r = path_query_time(c, &path, "from", "from");
+    if (r == CLI_OK)
+        r = path_query_time(c, &path, "to", "to");
+    if (r != CLI_OK)
+        return r;
     return list_show(c, &path, &view);
 }
 
@@ -71,6 +76,42 @@ static void show_changes(const struct term *t, struct buf *out, const json_t *d)
         (void)snprintf(line, sizeof line, "%.100s: %.120s -> %.120s", json_str(change, "key"), old ? old : "(none)",
                        new ? new : "(removed)");
         fact(t, out, i ? "" : "Changes", line);
+    }
+}
+
+static void show_probes(const struct term *t, struct buf *out, const json_t *receipt)
+{
+    static const char *const phases[] = { "before", "during", "after" };
+    char line[200], path[32], p50[FORMAT_MAX], p99[FORMAT_MAX];
+    for (size_t i = 0; i < ARRAY_LEN(phases); i++) {
+        (void)snprintf(path, sizeof path, "probes.%s", phases[i]);
+        const json_t *x = json_at(receipt, path);
+        if (!json_int(x, "sent", 0))
+            continue;
+        (void)snprintf(line, sizeof line, "%-6s %lld sent, %lld failed, half within %s, 99%% within %s", phases[i],
+                       (long long)json_int(x, "sent", 0), (long long)json_int(x, "failed", 0),
+                       format_duration(json_num(x, "p50", 0), p50), format_duration(json_num(x, "p99", 0), p99));
+        fact(t, out, i ? "" : "Probes", line);
+    }
+}
+
+static void show_receipt(const struct term *t, struct buf *out, const json_t *receipt)
+{
+    char line[600], text[FORMAT_MAX];
+    if (!receipt)
+        return;
+    fact(t, out, "Strategy", json_str(receipt, "strategy"));
+    show_probes(t, out, receipt);
+    if (json_at(receipt, "bound.held")) {
+        bool held = json_flag(receipt, "bound.held", false);
+        const char *why = json_str(receipt, "bound.reason");
+        (void)snprintf(line, sizeof line, "%s%s%.500s", held ? "held" : "broken", why ? ": " : "", why ? why : "");
+        fact_styled(t, out, "Bound", held ? STYLE_GOOD : STYLE_BAD, line);
+    }
+    if (json_at(receipt, "drain.durationMs")) {
+        (void)snprintf(line, sizeof line, "%s%s", format_duration(json_num(receipt, "drain.durationMs", 0), text),
+                       json_flag(receipt, "drain.forced", false) ? "; what was still open then was ended" : "");
+        fact(t, out, "Drain", line);
     }
 }
 
@@ -105,6 +146,7 @@ static void show_deployment(struct cli *c, struct buf *out, const json_t *reply)
                        format_duration(json_num(item, "duration", 0), text));
         fact(t, out, i ? "" : "Steps", line);
     }
+    show_receipt(t, out, json_object_get(d, "receipt"));
     fact(t, out, "Id", json_str(d, "id"));
     if (json_array_size(json_at(d, "status.logs")))
         (void)buf_puts(out, "\n");
@@ -120,6 +162,24 @@ int cli_deployments_show(struct cli *c)
     buf_init(&path, 0);
     entity_path(&path, DEPLOYMENTS "/", args_word(&c->args, 0), "");
     return entity_show(c, buf_str(&path), show_deployment);
+}
+
+int cli_deployments_cancel(struct cli *c)
+{
+    _cleanup_buf_ struct buf path;
+    buf_init(&path, 0);
+    entity_path(&path, DEPLOYMENTS "/", args_word(&c->args, 0), "/cancel");
+    struct api_request rq = { .method = "POST", .path = buf_str(&path) };
+    _cleanup_reply_ struct api_reply reply;
+    int r = api_call(c, &rq, &reply);
+    if (r != CLI_OK || c->json)
+        return r == CLI_OK ? reply_print(c, &reply) : r;
+    _cleanup_buf_ struct buf out;
+    buf_init(&out, 0);
+    bool ended = str_eq(json_str(reply.json, "deployment.status.state"), "cancelled");
+    text_clean(&out, json_str(reply.json, "deployment.serviceName"), false);
+    (void)buf_puts(&out, ended ? ": cancelled before it began.\n" : ": being undone; the earlier release goes on serving.\n");
+    return cli_put(c, &out);
 }
 
 int cli_deployments_watch(struct cli *c)

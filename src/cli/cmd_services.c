@@ -1,5 +1,6 @@
 /* hbcloud services …, but for deploying and logs. */
 #include "cli/list.h"
+#include "cli/plan.h"
 
 #include <string.h>
 
@@ -133,6 +134,13 @@ int cli_services_show(struct cli *c)
     return entity_show(c, buf_str(&path), show_service);
 }
 
+static int show_plan_of(struct cli *c, const struct api_request *rq)
+{
+    _cleanup_reply_ struct api_reply reply;
+    int r = api_call(c, rq, &reply);
+    return r == CLI_OK ? plan_show(c, &reply) : r;
+}
+
 /* POST /v1/services/{name}/<verb> */
 static int service_action(struct cli *c, const char *verb, const char *done)
 {
@@ -141,6 +149,10 @@ static int service_action(struct cli *c, const char *verb, const char *done)
     buf_init(&path, 0);
     entity_path(&path, SERVICES "/", name, "/");
     (void)buf_puts(&path, verb);
+    if (plan_wanted(c, &path)) {
+        struct api_request asked = { .method = "POST", .path = buf_str(&path) };
+        return show_plan_of(c, &asked);
+    }
     /* Stopping waits for the container's own grace. */
     struct api_request rq = { .method = "POST", .path = buf_str(&path), .timeout_ms = 120000 };
     return entity_write(c, &rq, done, name);
@@ -192,13 +204,17 @@ int cli_services_remove(struct cli *c)
     bool volumes = args_has(&c->args, "volume");
     (void)snprintf(question, sizeof question, "Remove the service %s and its container%s?", name,
                    volumes ? ", and the data of the volumes that are named" : "; its volumes stay");
-    r = cli_confirm(c, question);
-    if (r != CLI_OK)
-        return r;
     _cleanup_buf_ struct buf path;
     buf_init(&path, 0);
     entity_path(&path, SERVICES "/", args_word(&c->args, 0), "");
     path_query(&path, "confirm", name);
+    if (plan_wanted(c, &path)) {
+        struct api_request asked = { .method = "DELETE", .path = buf_str(&path) };
+        return show_plan_of(c, &asked);
+    }
+    r = cli_confirm(c, question);
+    if (r != CLI_OK)
+        return r;
     path_query_option(&path, &c->args, "volume", "volumes");
     path_query(&path, "abandon", args_has(&c->args, "abandon") ? "true" : NULL);
     struct api_request rq = { .method = "DELETE", .path = buf_str(&path), .timeout_ms = 120000 };

@@ -47,7 +47,7 @@ enum {
     COMMAND_RAW = 32,   /* arguments are not parsed */
 };
 
-#define COMMAND_OPTIONS_MAX 24
+#define COMMAND_OPTIONS_MAX 40
 #define COMMAND_ARGUMENTS_MAX 3
 struct cli_command {
     const char *noun, *verb; /* verb NULL: one word */

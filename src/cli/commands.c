@@ -63,6 +63,11 @@ static const struct cli_option services_list_options[] = {
     SWITCH("unmanaged", "Only containers that it does not manage."),
     END,
 };
+#define PLAN_OPTION SWITCH("plan", "Only show what would change, what would restart and what that costs.")
+#define FOLLOW_OPTIONS                                                \
+    SWITCH("no-wait", "Return once the deployment has started."),     \
+        KIND("timeout", "DURATION", WORD_DURATION,                    \
+             "Wait at most this long (15m when not said); the deployment goes on.")
 static const struct cli_option deploy_options[] = {
     { .name = "file",
       .letter = 'f',
@@ -86,11 +91,36 @@ static const struct cli_option deploy_options[] = {
     NUMBER("memory", "MB", "The most memory it may use."),
     MANY("label", "KEY=VALUE", "A label to set."),
     TEXT("version", "VERSION", "What is being deployed; the image's tag when not said."),
-    SWITCH("no-wait", "Return once the deployment has started."),
-    KIND("timeout", "DURATION", WORD_DURATION, "Wait at most this long (15m when not said); the deployment goes on."),
+    NUMBER("instances", "N", "How many containers of it run."),
+    CHOICE("strategy", "blue-green rolling recreate", "How the new release takes the old one's place."),
+    CHOICE("trigger", "github_actions travis_ci manual", "What started this; in CI known by itself."),
+    TEXT("pipeline", "NAME", "The workflow or job that deploys; in CI known by itself."),
+    TEXT("initiated-by", "NAME", "Who deploys; in CI known by itself, else the key's name."),
+    TEXT("git-repository", "OWNER/NAME", "Where it was built from; in CI known by itself."),
+    TEXT("git-branch", "BRANCH", "Its branch; in CI known by itself."),
+    TEXT("git-commit", "HASH", "Its commit; in CI known by itself."),
+    TEXT("git-message", "TEXT", "The commit's message."),
+    TEXT("git-author", "NAME", "The commit's author."),
+    TEXT("idempotency-key", "KEY", "Deploy once under this key; in CI made of the run, its attempt, service and image."),
+    FOLLOW_OPTIONS,
+    PLAN_OPTION,
+    END,
+};
+static const struct cli_option plan_only_options[] = { PLAN_OPTION, END };
+static const struct cli_option scale_options[] = { FOLLOW_OPTIONS, PLAN_OPTION, END };
+static const struct cli_option rollback_options[] = {
+    NUMBER("release", "N", "The release; the one that served before the current one when not said."),
+    FOLLOW_OPTIONS,
+    PLAN_OPTION,
+    END,
+};
+static const struct cli_option health_check_options[] = {
+    SWITCH("wait", "Ask again until it is healthy."),
+    KIND("timeout", "DURATION", WORD_DURATION, "With --wait, at most this long (5m when not said)."),
     END,
 };
 static const struct cli_option remove_service_options[] = {
+    PLAN_OPTION,
     MANY("volume", "NAME", "A named volume to remove with it, data and all; none is removed otherwise."),
     SWITCH("abandon", "Give up instances whose node is lost."),
     END,
@@ -127,10 +157,12 @@ static const struct cli_option compose_import_options[] = {
 
 static const struct cli_option deployments_list_options[] = {
     KIND("service", "SERVICE", WORD_SERVICE, "Only deployments of this service."),
-    CHOICE("state", "initiated building deploying testing completed failed rolled_back",
+    CHOICE("state", "initiated building deploying testing completed failed rolled_back cancelled superseded",
            "Only deployments in this state."),
     CHOICE("environment", ENVIRONMENTS, "Only deployments to this environment."),
     CHOICE("trigger", "github_actions travis_ci manual rollback", "Only deployments started this way."),
+    TEXT("from", "TIME", "Asked for since " TIME_HELP),
+    TEXT("to", "TIME", "Asked for before " TIME_HELP),
     END,
 };
 static const struct cli_option watch_deployment_options[] = {
@@ -309,13 +341,33 @@ const struct cli_command cli_commands[] = {
       .details =
           "With --file, the file is the whole service: it is made, or changed to what the file says; variables, "
           "labels, domains, ports and volumes that the file no longer names go. With NAME and options, a service "
-          "that exists keeps what is not named. Ends 0 only when the new release serves.",
+          "that exists keeps what is not named. Ends 0 only when the new release serves. While another deployment of the "
+          "service runs it waits for its turn; a newer one takes its place. Within GitHub Actions and Travis CI the run, "
+          "its commit and who started it are taken from their variables, and a step that runs again deploys once.",
       .examples = "hbcloud services deploy -f service.yaml\n"
-                  "hbcloud services deploy hello --image nginx:1.27 --port 80 --health-path /",
+                  "hbcloud services deploy hello --image nginx:1.27 --port 80 --health-path /\n"
+                  "hbcloud services deploy hello --image ghcr.io/me/hello:$GITHUB_SHA",
       .run = cli_services_deploy },
-    { "services", "start", "Start a service", .arguments = { SERVICE_WORD }, .run = cli_services_start },
-    { "services", "stop", "Stop a service; its container stays", .arguments = { SERVICE_WORD },
-      .run = cli_services_stop },
+    { "services", "plan", "Show what a deployment would change, without doing it",
+      .arguments = { { .name = "NAME", .kind = WORD_SERVICE, .optional = true } }, .options = deploy_options,
+      .details = "Takes what `services deploy` takes. Values of variables are masked.",
+      .examples = "hbcloud services plan -f service.yaml", .run = cli_services_plan },
+    { "services", "releases", "List a service's releases, newest first", .arguments = { SERVICE_WORD },
+      .run = cli_services_releases },
+    { "services", "rollback", "Deploy an earlier release again and wait until it serves", .arguments = { SERVICE_WORD },
+      .options = rollback_options,
+      .details = "The whole release returns: its image by digest, environment, ports, mounts, limits, routes. Refused "
+                 "beforehand when its image or a secret's version is gone.",
+      .examples = "hbcloud services rollback hello\nhbcloud services rollback hello --release 3 --plan",
+      .run = cli_services_rollback },
+    { "services", "scale", "Run so many instances of a service",
+      .arguments = { SERVICE_WORD, { .name = "N", .kind = WORD_NUMBER } }, .options = scale_options,
+      .details = "Instances that stay are not touched.", .examples = "hbcloud services scale hello 3",
+      .run = cli_services_scale },
+    { "services", "start", "Start a service", .arguments = { SERVICE_WORD }, .options = plan_only_options,
+      .run = cli_services_start },
+    { "services", "stop", "Stop a service; its containers stay", .arguments = { SERVICE_WORD },
+      .options = plan_only_options, .run = cli_services_stop },
     { "services", "restart", "Stop and start a service", .arguments = { SERVICE_WORD }, .run = cli_services_restart },
     { "services", "adopt", "Take a container into care", .arguments = { SERVICE_WORD },
       .details = "The container is not touched; from now on it can be changed and deployed like any other service.",
@@ -342,8 +394,15 @@ const struct cli_command cli_commands[] = {
     { "deployments", "show", "Show one deployment", .flags = COMMAND_WATCH, .arguments = { DEPLOYMENT_WORD },
       .run = cli_deployments_show },
     { "deployments", "watch", "Follow a deployment to its end", .arguments = { DEPLOYMENT_WORD },
-      .options = watch_deployment_options, .details = "Ends 0 when it completed, 1 when it failed.",
+      .options = watch_deployment_options, .details = "Ends 0 when it completed, 1 when it did not.",
       .run = cli_deployments_watch },
+    { "deployments", "cancel", "Cancel a deployment that waits, or undo one that runs", .arguments = { DEPLOYMENT_WORD },
+      .details = "Refused from the switch to the new release on: roll back then.", .run = cli_deployments_cancel },
+
+    { "health-check", NULL, "Whether a service is healthy, by exit status", .arguments = { SERVICE_WORD },
+      .options = health_check_options,
+      .details = "Ends 0 when all its instances run and are healthy, 1 when not, 5 when not within the time of --wait.",
+      .examples = "hbcloud health-check hello --wait --timeout 2m", .run = cli_health_check },
 
     { "metrics", "list", "List latest values", .flags = COMMAND_LIST, .options = metrics_list_options,
       .run = cli_metrics_list },

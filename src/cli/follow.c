@@ -12,7 +12,8 @@ struct progress {
     struct cli *cli;
     struct term term;    /* of the error stream */
     size_t phases_shown; /* of a stream without a terminal */
-    char state[32];
+    char state[32], message[200];
+    int64_t told_ms;
     unsigned lines;      /* drawn on a terminal, to be drawn over */
     bool away;
 };
@@ -20,7 +21,11 @@ struct progress {
 bool deployment_has_ended(const json_t *deployment)
 {
     const char *state = json_str(deployment, "status.state");
-    return str_eq(state, "completed") || str_eq(state, "failed") || str_eq(state, "rolled_back");
+    static const char *const ends[] = { "completed", "failed", "rolled_back", "cancelled", "superseded" };
+    for (size_t i = 0; i < ARRAY_LEN(ends); i++)
+        if (str_eq(state, ends[i]))
+            return true;
+    return false;
 }
 
 static void put_phase(const struct term *t, struct buf *out, const json_t *phase)
@@ -34,6 +39,29 @@ static void put_phase(const struct term *t, struct buf *out, const json_t *phase
                      str_eq(status, "success")  ? ""
                      : str_eq(status, "failed") ? " (failed)"
                                                 : " (skipped)");
+}
+
+/* The steps in their order, for what is still to come. */
+static const char *const steps[] = { "validate", "resolve",  "preflight", "pull",   "create", "start",
+                                     "check",    "register", "switch",    "verify", "retire" };
+
+/* The step under way, with how long it has been, and those behind it. Returns how many lines. */
+static unsigned put_current(const struct term *t, struct buf *out, const json_t *deployment, const char *step)
+{
+    unsigned lines = 0;
+    bool ended = deployment_has_ended(deployment), found = false;
+    for (size_t i = 0; !ended && i < ARRAY_LEN(steps); i++) {
+        bool now = str_eq(steps[i], step);
+        found = found || now;
+        if (!found && step)
+            continue;
+        term_style(t, out, now ? STYLE_BOLD : STYLE_DIM, now ? (t->utf8 ? "\xe2\x96\xb8" : ">") : t->utf8 ? "\xc2\xb7" : ".");
+        (void)buf_putc(out, ' ');
+        term_style(t, out, now ? STYLE_BOLD : STYLE_DIM, steps[i]);
+        (void)buf_putc(out, '\n');
+        lines++;
+    }
+    return lines;
 }
 
 /* A terminal: everything is drawn anew over what was drawn before. */
@@ -52,6 +80,7 @@ static void draw(struct progress *p, const json_t *deployment)
         p->lines++;
     }
     const char *message = json_str(deployment, "status.message"), *step = json_str(deployment, "status.step");
+    p->lines += put_current(&p->term, &out, deployment, step);
     double percent = json_num(deployment, "status.progress", 0);
     size_t room = p->term.width > BAR_WIDTH + 9 ? (size_t)p->term.width - BAR_WIDTH - 9 : 0;
     format_bar(&out, percent, BAR_WIDTH, p->term.utf8);
@@ -68,6 +97,32 @@ static void draw(struct progress *p, const json_t *deployment)
     (void)fflush(p->cli->err);
 }
 
+#define TELL_MS 10000 /* a message that changes all the time, such as a pull's, is told so often in a log */
+#define LOGS_TOLD 20
+
+static void tell_message(struct progress *p, struct buf *out, const char *message)
+{
+    int64_t now = clock_mono_ms();
+    if (!message || str_eq(message, p->message) || now < p->told_ms + (p->told_ms ? TELL_MS : 0))
+        return;
+    str_copy(p->message, sizeof p->message, message);
+    p->told_ms = now;
+    (void)buf_puts(out, "  ");
+    text_clean(out, message, false);
+    (void)buf_putc(out, '\n');
+}
+
+/* What led to a bad end: whoever reads a log later has no other. */
+static void tell_logs(struct buf *out, const json_t *logs)
+{
+    size_t n = json_array_size(logs);
+    for (size_t i = n > LOGS_TOLD ? n - LOGS_TOLD : 0; i < n; i++) {
+        (void)buf_puts(out, "  ");
+        text_clean(out, json_string_value(json_array_get(logs, i)), false);
+        (void)buf_putc(out, '\n');
+    }
+}
+
 /* Elsewhere: one line for each step that has ended, and for each change of the state. */
 static void tell(struct progress *p, const json_t *deployment)
 {
@@ -77,9 +132,14 @@ static void tell(struct progress *p, const json_t *deployment)
     const json_t *phases = json_at(deployment, "timing.phases");
     for (; p->phases_shown < json_array_size(phases); p->phases_shown++)
         put_phase(&p->term, &out, json_array_get(phases, p->phases_shown));
-    if (state && !str_eq(state, p->state) && !deployment_has_ended(deployment))
+    bool ended = deployment_has_ended(deployment);
+    if (state && !str_eq(state, p->state) && !ended)
         (void)buf_printf(&out, "%s\n", state);
     str_copy(p->state, sizeof p->state, state ? state : "");
+    if (!ended)
+        tell_message(p, &out, json_str(deployment, "status.message"));
+    if (ended && !str_eq(state, "completed"))
+        tell_logs(&out, json_at(deployment, "status.logs"));
     (void)fputs(buf_str(&out), p->cli->err);
     (void)fflush(p->cli->err);
 }
@@ -115,9 +175,12 @@ static int end_status(struct cli *c, const json_t *deployment)
     const char *state = json_str(deployment, "status.state"), *message = json_str(deployment, "status.message");
     if (str_eq(state, "completed"))
         return CLI_OK;
-    return cli_fail(c, CLI_FAILED, "the deployment of %s %s%s%s", json_str(deployment, "serviceName"),
-                    str_eq(state, "rolled_back") ? "was rolled back" : "failed", message ? ": " : "",
-                    message ? message : "");
+    const char *how = str_eq(state, "rolled_back")  ? "was rolled back"
+                      : str_eq(state, "cancelled")  ? "was cancelled"
+                      : str_eq(state, "superseded") ? "was superseded"
+                                                    : "failed";
+    return cli_fail(c, CLI_FAILED, "the deployment of %s %s%s%s", json_str(deployment, "serviceName"), how,
+                    message ? ": " : "", message ? message : "");
 }
 
 /* A hub that is away, or too busy to answer, is asked again; a refusal ends it. */
@@ -172,4 +235,38 @@ int follow_deployment(struct cli *c, const char *id, int64_t timeout_ms, struct 
             return goes_on(c, CLI_TIMED_OUT, id);
         (void)cli_sleep(ASK_MS);
     }
+}
+
+static int print_started(struct cli *c, const struct api_reply *started, const char *id)
+{
+    if (c->json)
+        return reply_print(c, started);
+    _cleanup_buf_ struct buf out;
+    buf_init(&out, 0);
+    (void)buf_printf(&out, "%s\n", id);
+    (void)fprintf(c->err, "The deployment has started: `" CLI_NAME " deployments watch %s` follows it.\n", id);
+    return cli_put(c, &out);
+}
+
+int follow_started(struct cli *c, const struct api_reply *started, const char *name, const char *done,
+                   int64_t timeout_ms)
+{
+    const char *id = json_str(started->json, "deployment_id");
+    if (!id)
+        return cli_fail(c, CLI_FAILED, "the hub did not say which deployment it started");
+    if (args_has(&c->args, "no-wait"))
+        return print_started(c, started, id);
+    _cleanup_reply_ struct api_reply last;
+    int r = follow_deployment(c, id, timeout_ms, &last);
+    if (c->json && last.json) {
+        int printed = reply_print(c, &last);
+        return r == CLI_OK ? printed : r;
+    }
+    if (r != CLI_OK || !done)
+        return r;
+    _cleanup_buf_ struct buf out;
+    buf_init(&out, 0);
+    text_clean(&out, name, false);
+    (void)buf_printf(&out, " %s\n", done);
+    return cli_put(c, &out);
 }

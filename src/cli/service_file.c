@@ -137,6 +137,8 @@ int service_from_options(struct cli *c, json_t **ret)
     put_number_option(c, document, "port", "networking.internalPort");
     put_text_option(c, document, "health-path", "networking.healthCheck.path");
     put_text_option(c, document, "version", "metadata.version");
+    put_number_option(c, document, "instances", "instances");
+    put_text_option(c, document, "strategy", "strategy.type");
     int r = put_environment(c, document);
     if (r == CLI_OK)
         r = put_lists(c, document);
@@ -148,49 +150,6 @@ int service_from_options(struct cli *c, json_t **ret)
 }
 
 /* ---- the patch */
-
-/* null for each key that the service has and the document does not. */
-static void null_missing(json_t *patch, const char *to, const char *key)
-{
-    const json_t *wanted = json_at(patch, to);
-    if (json_object_get(wanted, key))
-        return;
-    if (!wanted)
-        (void)json_put(patch, to, json_object());
-    (void)json_object_set_new(json_at(patch, to), key, json_null());
-}
-
-static void null_missing_keys(json_t *patch, const json_t *service)
-{
-    size_t i;
-    const char *key;
-    json_t *item;
-    json_array_foreach (json_at(service, "container.environment"), i, item)
-        null_missing(patch, "container.environment", json_string_value(item));
-    json_object_foreach (json_at(service, "labels"), key, item)
-        null_missing(patch, "labels", key);
-}
-
-/* What is taken away when the document is silent: lists by an empty one, the others by null. */
-static void clear_missing(json_t *patch, const json_t *service)
-{
-    static const struct {
-        const char *to;
-        bool list;
-    } members[] = {
-        { "container.ports", true },          { "container.volumes", true },
-        { "networking.domains", true },       { "container.command", false },
-        { "container.resources.cpu", false }, { "container.resources.memory", false },
-        { "networking.healthCheck", false },
-    };
-    for (size_t i = 0; i < ARRAY_LEN(members); i++) {
-        const json_t *has = json_at(service, members[i].to);
-        if (json_at(patch, members[i].to) || !has || json_is_null(has) ||
-            (json_is_array(has) && json_array_size(has) == 0))
-            continue;
-        (void)json_put(patch, members[i].to, members[i].list ? json_array() : json_null());
-    }
-}
 
 /* An earlier tag must not stand against the new image's: the patch always says the tag it means. */
 static void say_tag(json_t *patch)
@@ -208,16 +167,12 @@ static void say_tag(json_t *patch)
         (void)json_put(patch, "container.tag", json_string("latest"));
 }
 
-json_t *service_patch(const json_t *document, const json_t *service, bool whole)
+json_t *service_patch(const json_t *document)
 {
     json_t *patch = json_deep_copy(document);
     if (!patch)
         return NULL;
     (void)json_object_del(patch, "name");
-    if (whole) {
-        null_missing_keys(patch, service);
-        clear_missing(patch, service);
-    }
     say_tag(patch);
     return patch;
 }

@@ -9,8 +9,7 @@
 int service_file_read(struct cli *c, const char *path, json_t **ret);
 /* The document of NAME and the options that were given. */
 int service_from_options(struct cli *c, json_t **ret);
-/* A merge patch of `document` for `service` (a ServiceInstance). With `whole`, what the document does not name and
- * the service has is taken away: variables, labels, domains, ports, volumes, limits, command, health check. */
-json_t *service_patch(const json_t *document, const json_t *service, bool whole);
+/* What PATCH takes of the document: all but the name, with the tag that it means said. */
+json_t *service_patch(const json_t *document);
 
 #endif

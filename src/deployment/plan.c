@@ -247,16 +247,37 @@ static int merge(struct plan *p, const json_t *patch, struct error *e)
     return r;
 }
 
-int plan_change(struct plan *p, const char *service, const json_t *patch, struct error *e)
+/* The request that would have made it, with the name and the node that stay. */
+static int replace(struct plan *p, const json_t *body, struct error *e)
+{
+    const json_t *old = p->old.specification;
+    p->request = without_nulls(body);
+    if (!p->request)
+        return error_set(e, ERR_INTERNAL, "No memory.");
+    (void)json_put(p->request, "name", json_string(p->service->name));
+    if (json_str(old, "nodeId") && !json_str(p->request, "nodeId"))
+        (void)json_put(p->request, "nodeId", json_string(json_str(old, "nodeId")));
+    if (!json_str(p->request, "type"))
+        (void)json_put(p->request, "type", json_string("web"));
+    if (json_str(p->request, "container.image"))
+        return 0;
+    (void)error_set(e, ERR_VALIDATION, "The whole service needs an image.");
+    error_detail(e, "/container/image", "is required");
+    return -ERR_VALIDATION;
+}
+
+int plan_change(struct plan *p, const char *service, const json_t *patch, bool whole, struct error *e)
 {
     int r = load_service(p, service, e);
     if (r == 0)
-        r = merge(p, patch, e);
+        r = whole ? replace(p, patch, e) : merge(p, patch, e);
     if (r < 0)
         return r;
     drop_origin(p->request);
-    merge_image(p->request, patch);
-    merge_environment(p->request, patch);
+    if (!whole) {
+        merge_image(p->request, patch);
+        merge_environment(p->request, patch);
+    }
     if (!json_str(p->request, "environment"))
         (void)json_put(p->request, "environment", json_string("production"));
     r = check_stays(p, patch, e);

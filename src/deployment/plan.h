@@ -29,7 +29,8 @@ int deployment_service(struct deployments *d, const char *service, struct entity
 /* Each leaves in `p` what is to be deployed, and has changed nothing. The plan begins zeroed but for deployments, admin
  * and the origin. */
 int plan_create(struct plan *p, const json_t *body, struct error *e);
-int plan_change(struct plan *p, const char *service, const json_t *patch, struct error *e);
+/* `whole`: the patch is all of the service. */
+int plan_change(struct plan *p, const char *service, const json_t *patch, bool whole, struct error *e);
 /* `number` 0: the one that served before the current one. */
 int plan_rollback(struct plan *p, const char *service, int number, struct error *e);
 /* Release, record, queue, job: in this order, so that a hub that dies between leaves nothing that works on its own. */

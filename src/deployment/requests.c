@@ -98,7 +98,7 @@ int update_service(void *room, struct request *rq, struct reply *rp, struct erro
     (void)pthread_mutex_lock(&d->request_lock);
     int r = check_match(d, rq, e);
     if (r == 0)
-        r = plan_change(&p, request_str(rq, "serviceId"), request_body(rq), e);
+        r = plan_change(&p, request_str(rq, "serviceId"), request_body(rq), request_flag(rq, "whole", false), e);
     if (r == 0)
         r = finish_request(&p, rq, rp, e);
     (void)pthread_mutex_unlock(&d->request_lock);
@@ -143,7 +143,7 @@ int deployments_change(struct deployments *d, const char *service, const json_t 
                                            .reason = o->reason,
                                            .only_missing = o->only_missing };
     (void)pthread_mutex_lock(&d->request_lock);
-    int r = plan_change(&p, service, patch, e);
+    int r = plan_change(&p, service, patch, false, e);
     if (r == 0)
         r = plan_begin(&p, e);
     (void)pthread_mutex_unlock(&d->request_lock);

@@ -1,6 +1,7 @@
 /* The command line without a hub: parsing, help, completion, tables, widths, values, event streams, patches. */
 #include "base/clock.h"
 #include "cli/format.h"
+#include "cli/ci_call.h"
 #include "cli/service_file.h"
 #include "cli/sse.h"
 #include "cli/table.h"
@@ -433,34 +434,15 @@ static json_t *parsed(const char *text)
     return doc;
 }
 
-static void assert_patch(const char *document, const char *service, bool whole, const char *want)
+static void assert_patch(const char *document, const char *want)
 {
-    _cleanup_json_ json_t *d = parsed(document), *s = parsed(service), *w = parsed(want);
-    _cleanup_json_ json_t *patch = service_patch(d, s, whole);
+    _cleanup_json_ json_t *d = parsed(document), *w = parsed(want);
+    _cleanup_json_ json_t *patch = service_patch(d);
     assert_non_null(patch);
     if (!json_equal(patch, w)) {
         char *text = json_text(patch, NULL);
         fail_msg("the patch is %s", text ? text : "");
     }
-}
-
-static void a_file_takes_away_what_it_no_longer_names(void **state)
-{
-    (void)state;
-    static const char service[] =
-        "{\"name\":\"hello\",\"labels\":{\"a\":\"1\",\"b\":\"2\"},"
-        "\"container\":{\"environment\":[\"KEPT\",\"GONE\"],\"ports\":[{}],\"volumes\":[{}],\"command\":\"x\","
-        "\"resources\":{\"cpu\":1,\"memory\":null}},"
-        "\"networking\":{\"domains\":[\"a.example\"],\"healthCheck\":{\"path\":\"/\"}}}";
-    assert_patch(
-        "{\"name\":\"hello\",\"labels\":{\"a\":\"9\"},\"container\":{\"image\":\"x:2\",\"environment\":{\"KEPT\":\"1\"}},"
-        "\"networking\":{\"internalPort\":80}}",
-        service, true,
-        "{\"labels\":{\"a\":\"9\",\"b\":null},\"container\":{\"image\":\"x:2\",\"tag\":\"2\","
-        "\"environment\":{\"KEPT\":\"1\",\"GONE\":null},\"ports\":[],\"volumes\":[],\"command\":null,"
-        "\"resources\":{\"cpu\":null}},\"networking\":{\"internalPort\":80,\"domains\":[],\"healthCheck\":null}}");
-    assert_patch("{\"name\":\"hello\",\"container\":{\"image\":\"x:2\"}}", service, false,
-                 "{\"container\":{\"image\":\"x:2\",\"tag\":\"2\"}}");
 }
 
 static void a_patch_says_the_tag_it_means(void **state)
@@ -479,8 +461,75 @@ static void a_patch_says_the_tag_it_means(void **state)
         char document[200], want[200];
         (void)snprintf(document, sizeof document, "{\"name\":\"x\",\"container\":{%s}}", cases[i][0]);
         (void)snprintf(want, sizeof want, "{\"container\":{%s}}", cases[i][1]);
-        assert_patch(document, "{}", false, want);
+        assert_patch(document, want);
     }
+}
+
+static void set_all(const char *const (*variables)[2], size_t n)
+{
+    static const char *const known[] = { "GITHUB_ACTIONS",     "GITHUB_REPOSITORY", "GITHUB_SHA",     "GITHUB_REF_NAME",
+                                         "GITHUB_HEAD_REF",    "GITHUB_WORKFLOW",   "GITHUB_RUN_ID",  "GITHUB_RUN_ATTEMPT",
+                                         "GITHUB_ACTOR",       "TRAVIS",            "TRAVIS_REPO_SLUG", "TRAVIS_COMMIT",
+                                         "TRAVIS_BRANCH",      "TRAVIS_BUILD_ID",   "TRAVIS_JOB_ID",  "TRAVIS_JOB_NAME",
+                                         "TRAVIS_COMMIT_MESSAGE" };
+    for (size_t i = 0; i < ARRAY_LEN(known); i++)
+        (void)unsetenv(known[i]);
+    for (size_t i = 0; i < n; i++)
+        (void)setenv(variables[i][0], variables[i][1], 1);
+}
+
+static const char *const github[][2] = {
+    { "GITHUB_ACTIONS", "true" },   { "GITHUB_REPOSITORY", "me/app" }, { "GITHUB_SHA", "abc" }, { "GITHUB_REF_NAME", "main" },
+    { "GITHUB_WORKFLOW", "Deploy" }, { "GITHUB_RUN_ID", "77" },        { "GITHUB_RUN_ATTEMPT", "2" }, { "GITHUB_ACTOR", "octo" },
+};
+static const char *const travis[][2] = {
+    { "TRAVIS", "true" },         { "TRAVIS_REPO_SLUG", "me/app" }, { "TRAVIS_COMMIT", "def" }, { "TRAVIS_BRANCH", "dev" },
+    { "TRAVIS_BUILD_ID", "5" },   { "TRAVIS_JOB_ID", "6" },         { "TRAVIS_COMMIT_MESSAGE", "Fix it" },
+};
+
+static void ci_is_known_by_its_variables(void **state)
+{
+    (void)state;
+    struct args none = { 0 };
+    struct ci_call ci;
+    set_all(NULL, 0);
+    assert_false(ci_call_read(&none, &ci));
+    set_all(github, ARRAY_LEN(github));
+    assert_true(ci_call_read(&none, &ci));
+    _cleanup_json_ json_t *document = parsed("{\"name\":\"web\"}");
+    _cleanup_json_ json_t *want = parsed("{\"name\":\"web\",\"trigger\":\"github_actions\",\"pipeline\":\"Deploy\",\"initiatedBy\":\"octo\","
+                                         "\"git\":{\"repository\":\"me/app\",\"branch\":\"main\",\"commit\":\"abc\"}}");
+    ci_call_fill(&ci, document);
+    assert_true(json_equal(document, want));
+    set_all(travis, ARRAY_LEN(travis));
+    assert_true(ci_call_read(&none, &ci));
+    assert_string_equal(ci.trigger, "travis_ci");
+    assert_string_equal(ci.message, "Fix it");
+    set_all(NULL, 0);
+}
+
+static void a_key_is_the_same_for_the_same_run_and_no_other(void **state)
+{
+    (void)state;
+    struct args none = { 0 };
+    struct ci_call ci;
+    char one[CI_KEY_MAX], same[CI_KEY_MAX], other[CI_KEY_MAX], longest[CI_KEY_MAX], name[600];
+    set_all(github, ARRAY_LEN(github));
+    assert_true(ci_call_read(&none, &ci));
+    ci_call_key(&ci, "web", "r/app:1", one);
+    ci_call_key(&ci, "web", "r/app:1", same);
+    assert_string_equal(one, same);
+    ci_call_key(&ci, "web", "r/app:2", other);
+    assert_string_not_equal(one, other);
+    (void)setenv("GITHUB_RUN_ATTEMPT", "3", 1);
+    assert_true(ci_call_read(&none, &ci));
+    ci_call_key(&ci, "web", "r/app:1", other);
+    assert_string_not_equal(one, other);
+    memset(name, 'x', sizeof name - 1);
+    name[sizeof name - 1] = '\0';
+    ci_call_key(&ci, "web", name, longest);
+    assert_true(strlen(longest) < CI_KEY_MAX && strspn(longest, " \t\n") == 0);
+    set_all(NULL, 0);
 }
 
 #define CASE(f) cmocka_unit_test_setup(f, setup)
@@ -503,7 +552,8 @@ int main(void)
         CASE(durations_and_numbers_are_short),
         CASE(a_sparkline_shows_shape_and_gaps),
         CASE(an_event_stream_reads_the_same_however_it_is_cut),
-        CASE(a_file_takes_away_what_it_no_longer_names),
+        CASE(ci_is_known_by_its_variables),
+        CASE(a_key_is_the_same_for_the_same_run_and_no_other),
         CASE(a_patch_says_the_tag_it_means),
     };
     return cmocka_run_group_tests_name("cli", tests, NULL, NULL);
