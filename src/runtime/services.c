@@ -2,6 +2,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <stdio.h>
 
 /* The reckoning of uptime lies beside the contract's fields in the status column, and is never shown. */
 static json_t *status_with_uptime(struct runtime *r, const json_t *d)
@@ -433,7 +434,10 @@ static bool add_trouble(const struct row *row, void *ctx)
     struct runtime_trouble *x = &t->list[t->n++];
     *x = (struct runtime_trouble){ .failed = failed };
     str_copy(x->id, sizeof x->id, row->entity->id);
-    str_copy(x->name, sizeof x->name, row->entity->name);
+    if (row->ordinal > 1)
+        (void)snprintf(x->name, sizeof x->name, "%.240s, instance %u,", row->entity->name, row->ordinal);
+    else
+        str_copy(x->name, sizeof x->name, row->entity->name);
     str_copy(x->reason, sizeof x->reason, message ? message : "Its health check fails. See its logs.");
     if (since)
         (void)time_parse(since, &x->since_ms);
