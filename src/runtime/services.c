@@ -435,7 +435,7 @@ static bool add_trouble(const struct row *row, void *ctx)
     *x = (struct runtime_trouble){ .failed = failed };
     str_copy(x->id, sizeof x->id, row->entity->id);
     if (row->ordinal > 1)
-        (void)snprintf(x->name, sizeof x->name, "%.240s, instance %u,", row->entity->name, row->ordinal);
+        (void)snprintf(x->name, sizeof x->name, "%.200s, instance %u,", row->entity->name, row->ordinal);
     else
         str_copy(x->name, sizeof x->name, row->entity->name);
     str_copy(x->reason, sizeof x->reason, message ? message : "Its health check fails. See its logs.");
