@@ -81,7 +81,8 @@ int deployments_open(const struct deployments_options *o, struct deployments **r
     d->gateway = o->gateway;
     d->releases_kept = o->releases_kept ? o->releases_kept : RELEASES_KEPT;
     (void)pthread_mutex_init(&d->lock, NULL);
-    (void)pthread_mutex_init(&d->request_lock, NULL);
+    for (size_t i = 0; i < REQUEST_LOCKS; i++)
+        (void)pthread_mutex_init(&d->request_locks[i], NULL);
     (void)pthread_mutex_init(&d->queue_lock, NULL);
     d->live = map_new(unref_blob);
     bool good = d->live != NULL;
@@ -122,7 +123,8 @@ void deployments_close(struct deployments *d)
     map_free(d->committed);
     map_free(d->live);
     (void)pthread_mutex_destroy(&d->queue_lock);
-    (void)pthread_mutex_destroy(&d->request_lock);
+    for (size_t i = 0; i < REQUEST_LOCKS; i++)
+        (void)pthread_mutex_destroy(&d->request_locks[i]);
     (void)pthread_mutex_destroy(&d->lock);
     free(d);
 }

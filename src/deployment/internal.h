@@ -18,6 +18,7 @@
 
 #define ENVIRONMENT_MASK "********"
 #define LOG_LINES_MAX 500
+#define REQUEST_LOCKS 64
 
 struct deployments {
     struct store *store;
@@ -36,7 +37,9 @@ struct deployments {
     struct map *waiting; /* service instance id -> deployment id that is the next one (owned text) */
     struct map *cancels; /* deployment id -> who wants it cancelled (owned text) */
     struct map *committed; /* deployment id -> anything: it cannot be cancelled any more */
-    pthread_mutex_t request_lock; /* one request is planned at a time; taken before queue_lock */
+    /* One request of a service is planned at a time, by its name; taken before queue_lock. Planning asks engines and
+     * registries, so one service must not wait for another. */
+    pthread_mutex_t request_locks[REQUEST_LOCKS];
     pthread_mutex_t queue_lock;   /* one moves the queues at a time; taken before lock */
 };
 

@@ -51,6 +51,17 @@ static int check_gates(const struct plan *p, struct error *e)
     return d->gate ? d->gate(d->gate_ctx, json_str(p->request, "name"), json_str(p->request, "environment"), &o, e) : 0;
 }
 
+/* One request of a service at a time. `service` is a name, or an id of one that is there. */
+static pthread_mutex_t *lock_of(struct deployments *d, const char *service)
+{
+    _cleanup_entity_ struct entity *x = NULL;
+    const char *name = runtime_service(d->runtime, service, &x, NULL) == 0 ? x->name : service;
+    size_t h = 5381;
+    for (; *name; name++)
+        h = h * 33 + (unsigned char)*name;
+    return &d->request_locks[h % REQUEST_LOCKS];
+}
+
 /* Plans under the lock; then tells the plan, or begins. 1: only told. */
 static int finish_request(struct plan *p, struct request *rq, struct reply *rp, struct error *e)
 {
@@ -68,11 +79,12 @@ int deploy_service(void *room, struct request *rq, struct reply *rp, struct erro
     _cleanup_(plan_done) struct plan p = { .deployments = d };
     char location[64];
     read_origin(&p, rq, request_body(rq), "manual");
-    (void)pthread_mutex_lock(&d->request_lock);
+    pthread_mutex_t *lock = lock_of(d, json_str(request_body(rq), "name"));
+    (void)pthread_mutex_lock(lock);
     int r = plan_create(&p, request_body(rq), e);
     if (r == 0)
         r = finish_request(&p, rq, rp, e);
-    (void)pthread_mutex_unlock(&d->request_lock);
+    (void)pthread_mutex_unlock(lock);
     if (r != 0)
         return r < 0 ? r : 0;
     _cleanup_json_ json_t *after = masked(p.request);
@@ -95,13 +107,14 @@ int update_service(void *room, struct request *rq, struct reply *rp, struct erro
     struct deployments *d = room;
     _cleanup_(plan_done) struct plan p = { .deployments = d };
     read_origin(&p, rq, request_body(rq), "manual");
-    (void)pthread_mutex_lock(&d->request_lock);
+    pthread_mutex_t *lock = lock_of(d, request_str(rq, "serviceId"));
+    (void)pthread_mutex_lock(lock);
     int r = check_match(d, rq, e);
     if (r == 0)
         r = plan_change(&p, request_str(rq, "serviceId"), request_body(rq), request_flag(rq, "whole", false), e);
     if (r == 0)
         r = finish_request(&p, rq, rp, e);
-    (void)pthread_mutex_unlock(&d->request_lock);
+    (void)pthread_mutex_unlock(lock);
     if (r != 0)
         return r < 0 ? r : 0;
     _cleanup_json_ json_t *after = masked(p.request);
@@ -116,13 +129,14 @@ int rollback_service(void *room, struct request *rq, struct reply *rp, struct er
     const json_t *body = request_body(rq);
     _cleanup_(plan_done) struct plan p = { .deployments = d };
     read_origin(&p, rq, body, "rollback");
-    (void)pthread_mutex_lock(&d->request_lock);
+    pthread_mutex_t *lock = lock_of(d, request_str(rq, "serviceId"));
+    (void)pthread_mutex_lock(lock);
     int r = check_match(d, rq, e);
     if (r == 0)
         r = plan_rollback(&p, request_str(rq, "serviceId"), (int)json_int(body, "release", 0), e);
     if (r == 0)
         r = finish_request(&p, rq, rp, e);
-    (void)pthread_mutex_unlock(&d->request_lock);
+    (void)pthread_mutex_unlock(lock);
     if (r != 0)
         return r < 0 ? r : 0;
     _cleanup_json_ json_t *after = masked(p.request);
@@ -142,11 +156,12 @@ int deployments_change(struct deployments *d, const char *service, const json_t 
                                            .admin = o->admin,
                                            .reason = o->reason,
                                            .only_missing = o->only_missing };
-    (void)pthread_mutex_lock(&d->request_lock);
+    pthread_mutex_t *lock = lock_of(d, service);
+    (void)pthread_mutex_lock(lock);
     int r = plan_change(&p, service, patch, false, e);
     if (r == 0)
         r = plan_begin(&p, e);
-    (void)pthread_mutex_unlock(&d->request_lock);
+    (void)pthread_mutex_unlock(lock);
     if (r == 0)
         memcpy(ret_id, p.deployment_id, sizeof p.deployment_id);
     return r;

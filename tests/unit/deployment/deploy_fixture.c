@@ -475,7 +475,6 @@ void fixture_open(void)
     must(jobs_open(d.store, 1, true, &d.jobs, &e), &e);
     d.vault = vault;
     (void)pthread_mutex_init(&d.lock, NULL);
-    (void)pthread_mutex_init(&d.request_lock, NULL);
     (void)pthread_mutex_init(&d.queue_lock, NULL);
     d.active = map_new(free), d.live = map_new(NULL), d.waiting = map_new(free);
     d.cancels = map_new(free), d.committed = map_new(free);
