@@ -1,10 +1,27 @@
+#define LOG_ROOM "runtime"
 #include "runtime/volumes_internal.h"
 
+#include "base/log.h"
+
+#include <dirent.h>
+#include <errno.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #define SNAPSHOTS_BYTES ((int64_t)20 << 30)
 #define NODES_MAX 1000
+
+/* What a hub that died was writing: its job begins again. */
+static void drop_parts(const char *directory)
+{
+    DIR *d = opendir(directory);
+    for (struct dirent *x; d && (x = readdir(d));)
+        if (str_ends(x->d_name, ".part") && unlinkat(dirfd(d), x->d_name, 0) < 0)
+            log_warn("Cannot delete %s/%s: %s", directory, x->d_name, strerror(errno));
+    if (d)
+        (void)closedir(d);
+}
 
 int volumes_open(const struct volumes_options *o, struct volumes **ret, struct error *e)
 {
@@ -13,6 +30,7 @@ int volumes_open(const struct volumes_options *o, struct volumes **ret, struct e
         free(v);
         return error_set(e, ERR_INTERNAL, "No memory.");
     }
+    drop_parts(v->directory);
     v->store = o->store;
     v->runtime = o->runtime;
     v->jobs = o->jobs;

@@ -19,7 +19,7 @@ type Job = components['schemas']['Job'];
 const healthCheck = { command: ['/bin/true'], interval: 1, retries: 1, startPeriod: 0 };
 
 describe('volumes', { skip: dockerOld.skip || Registry.skip }, () => {
-  const rig = useRig(dockerOld, { args: ['--set', 'snapshots.limit=4MiB'] });
+  const rig = useRig(dockerOld, { args: ['--set', 'snapshots.limit=8MiB'] });
 
   /** A service whose container wrote `script`'s files into the volume. */
   async function keeper(name: string, script: string): Promise<void> {
@@ -86,7 +86,7 @@ describe('volumes', { skip: dockerOld.skip || Registry.skip }, () => {
   });
 
   test('a volume whose snapshot has no room stays; the job says why, and can be tried again', async () => {
-    await keeper('large', 'head -c 6000000 /dev/urandom >/keep/bytes');
+    await keeper('large', 'head -c 12000000 /dev/urandom >/keep/bytes');
     await rig.remove('large');
     const failed = await end((await remove('large-data')).id);
     assert.equal(failed.state, 'failed');
@@ -107,6 +107,22 @@ describe('volumes', { skip: dockerOld.skip || Registry.skip }, () => {
     await waitFor(async () => !(await there('whole-data')), { what: 'the removal of the volume' });
     const [kept] = await snapshots('whole-data');
     assert.deepEqual([kept!.service, kept!.reason, kept!.inUse], ['whole', 'removal', false]);
+  });
+
+  test('a hub that is killed while it takes a snapshot takes it again, once, and then removes', async () => {
+    await keeper('hurt', 'head -c 3000000 /dev/urandom >/keep/bytes');
+    await rig.remove('hurt');
+    const events = await rig.events();
+    const { id } = await remove('hurt-data');
+    await events.until((e) => e.type === 'job.updated' && e.data.entityId === id && e.data.data.state === 'running');
+    await rig.hub.kill9();
+    events.close();
+    await rig.hub.restart();
+    const done = await end(id);
+    assert.deepEqual([done.state, done.attempt, await there('hurt-data')], ['done', 2, false], String(done.reason));
+    assert.equal((await snapshots('hurt-data')).length, 1);
+    assert.deepEqual(readdirSync(join(rig.hub.dataDir, 'snapshots')).filter((f) => f.endsWith('.part')), []);
+    assert.deepEqual((await rig.engine.containers()).filter((c) => c.Labels['hbcloud.helper']), []);
   });
 
   test('the command line lists, snapshots and removes, and ends 1 with the reason', async () => {
