@@ -17,9 +17,9 @@ before(async () => {
   hub = await Hub.start({ env });
 });
 after(async () => {
-  await hub.stop();
-  await hub.discard();
   await Promise.all([github.stop(), travis.stop()]);
+  if (hub?.running) await hub.stop();
+  await hub?.discard();
 });
 
 const runs = async (query = {}) => (await hub.ok('GET', '/ci/runs', { query: { limit: 1000, ...query } })).runs;
