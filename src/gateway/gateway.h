@@ -76,15 +76,15 @@ struct gateway_probe_options {
     int64_t timeout_ms; /* of one probe */
 };
 struct gateway_figures {
-    int64_t sent, failed;
-    double p50_ms, p99_ms; /* of those answered; 0 none */
+    int64_t sent, failed;  /* of those that ended */
+    double p50_ms, p99_ms; /* of those answered; 0 none; exact up to 60,000 of a phase */
     char first_failure[200]; /* in words */
 };
 int gateway_probe_start(struct gateway *g, const char *service_id, const struct gateway_probe_options *o,
                         struct gateway_probe **ret, struct error *e);
 void gateway_probe_phase(struct gateway_probe *p, enum probe_phase phase); /* those sent from now on */
 void gateway_probe_read(struct gateway_probe *p, struct gateway_figures ret[PROBE_PHASES]);
-/* Points of a chart: an array of [ms since the start, latency ms, failed 0/1, phase], at most 600. */
+/* Points of a chart: an array of [ms since the start, latency ms, failed 0/1, phase as its number], at most 600. */
 json_t *gateway_probe_points(struct gateway_probe *p);
 void gateway_probe_stop(struct gateway_probe *p); /* NULL is fine */
 

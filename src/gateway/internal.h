@@ -71,6 +71,17 @@ struct route *route_copy(const struct route *x); /* NULL: no memory */
 int route_for_router(struct gateway *g, const struct route *x, struct router_route *ret, char **ret_slots);
 /* "https://first.domain", with the port where it is not the usual one; false: only wildcards. Under the lock. */
 bool route_url(const struct gateway *g, const struct route *x, char *ret, size_t size);
+/* How the hub asks a service through its route, as clients do but without their DNS. */
+struct gateway_target {
+    char url[400];        /* "https://first.domain:port", without a path; of a wildcard some name of it */
+    char connect_to[300]; /* curl's CURLOPT_CONNECT_TO: every connection goes to where the router listens */
+    char host[256], address[270]; /* the domain alone; the router's host */
+    uint16_t port;
+    bool tls;
+};
+/* ERR_NOT_FOUND: no route; ERR_UNAVAILABLE: where the router listens is not known yet. */
+int target_for(const struct router_info *i, const char *domain, struct gateway_target *ret, struct error *e);
+int gateway_probe_target(struct gateway *g, const char *service_id, struct gateway_target *ret, struct error *e);
 /* gateway.c: one turn: applies what is wanted, or compares. Called by the thread, and by tests. */
 void gateway_turn(struct gateway *g);
 /* Tells of a route as an event; `type` such as "route.updated". Call it under the lock. */

@@ -379,3 +379,32 @@ bool gateway_url(struct gateway *g, const char *service_id, char *ret, size_t si
     (void)pthread_mutex_unlock(&g->lock);
     return found;
 }
+
+/* ---- asking through a route ---- */
+
+int target_for(const struct router_info *i, const char *domain, struct gateway_target *ret, struct error *e)
+{
+    bool bare_v6 = strchr(i->host, ':') && i->host[0] != '[';
+    if (!i->port)
+        return error_set(e, ERR_UNAVAILABLE, "Where the router listens is not known.");
+    *ret = (struct gateway_target){ .port = i->port, .tls = i->tls };
+    (void)snprintf(ret->host, sizeof ret->host, "%s%s", domain[0] == '*' ? "hbcloud-probe" : "", domain[0] == '*' ? domain + 1 : domain);
+    (void)snprintf(ret->address, sizeof ret->address, "%s", i->host[0] ? i->host : "127.0.0.1");
+    (void)snprintf(ret->url, sizeof ret->url, "http%s://%s:%u", i->tls ? "s" : "", ret->host, i->port);
+    (void)snprintf(ret->connect_to, sizeof ret->connect_to, "::%s%s%s:%u", bare_v6 ? "[" : "", ret->address, bare_v6 ? "]" : "", i->port);
+    return 0;
+}
+
+int gateway_probe_target(struct gateway *g, const char *service_id, struct gateway_target *ret, struct error *e)
+{
+    char domain[256] = "";
+    if (!g || !g->router)
+        return error_set(e, ERR_NOT_FOUND, "No router is configured.");
+    (void)pthread_mutex_lock(&g->lock);
+    struct router_info info = g->info;
+    const struct route *x = map_get(g->routes, service_id);
+    if (x)
+        str_copy(domain, sizeof domain, first_domain(x) ? first_domain(x) : json_string_value(json_array_get(x->domains, 0)));
+    (void)pthread_mutex_unlock(&g->lock);
+    return domain[0] ? target_for(&info, domain, ret, e) : error_set(e, ERR_NOT_FOUND, "The service has no route.");
+}
