@@ -57,7 +57,7 @@ static json_t *proxy(const struct caddy *c, const struct router_route *route)
         (void)json_array_append_new(upstreams, slot(c, route->slots[i]));
     return json_pack("{s:s, s:o, s:{s:{s:s}, s:s, s:s}, s:s, s:{s:s, s:{s:s}}}", "handler", "reverse_proxy", "upstreams", upstreams,
                      "load_balancing", "selection_policy", "policy", "round_robin", "try_duration", "5s", "try_interval", "100ms",
-                     "stream_close_delay", "1h", "transport", "protocol", "http", "keep_alive", "idle_timeout", "10s");
+                     "stream_close_delay", "1h", "transport", "protocol", "http", "keep_alive", "idle_timeout", "2s");
 }
 
 /* What a service did not say itself about how browsers may treat its answers. */
