@@ -30,6 +30,30 @@ static void tell_router(struct gateway *g, const char *type, const char *why)
         events_publish(g->events, type, "router", "router", text, len);
 }
 
+size_t gateway_troubles(struct gateway *g, struct gateway_trouble *ret, size_t max)
+{
+    size_t n = 0, cursor = 0;
+    void *value;
+    if (!g || !g->router)
+        return 0;
+    (void)pthread_mutex_lock(&g->lock);
+    if (!g->reached && n < max) {
+        ret[n] = (struct gateway_trouble){ .since_ms = g->reached_ms };
+        str_copy(ret[n++].reason, sizeof ret->reason, g->unreached);
+    }
+    while (n < max && map_next(g->routes, &cursor, NULL, &value)) {
+        const struct route *x = value;
+        if (!x->judged || x->accepted)
+            continue;
+        ret[n] = (struct gateway_trouble){ .since_ms = x->updated_ms };
+        str_copy(ret[n].service_id, sizeof ret->service_id, x->service_id);
+        str_copy(ret[n].name, sizeof ret->name, x->name);
+        str_copy(ret[n++].reason, sizeof ret->reason, x->reason);
+    }
+    (void)pthread_mutex_unlock(&g->lock);
+    return n;
+}
+
 /* ---- one turn ---- */
 
 struct snapshot {
@@ -105,6 +129,8 @@ static void note_reached_locked(struct gateway *g, bool reached, const char *why
     if (g->reached == reached)
         return;
     g->reached = reached;
+    g->reached_ms = clock_now_ms();
+    str_copy(g->unreached, sizeof g->unreached, why);
     if (reached)
         log_info("The router answers.");
     else

@@ -50,6 +50,13 @@ char *gateway_route_rendered(struct gateway *g, const char *service_id);
 /* "https://first.domain" or with the router's port; false: no route. */
 bool gateway_url(struct gateway *g, const char *service_id, char *ret, size_t size);
 
+/* What is wrong now: a router that does not answer (service_id ""), routes that it refused. How many there are in the list. */
+struct gateway_trouble {
+    char service_id[201], name[256], reason[512];
+    int64_t since_ms;
+};
+size_t gateway_troubles(struct gateway *g, struct gateway_trouble *ret, size_t max);
+
 /* ---- upstreams ---- */
 #define GATEWAY_SLOTS_MAX 32
 /* Switches: all slots to these addresses (repeated to fill them), 0 addresses: 503. Durable when it returns.

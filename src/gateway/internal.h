@@ -44,6 +44,8 @@ struct gateway {
     int apply_result;     /* of the last try: 0, or negative with `apply_error` */
     char apply_error[512];
     bool reached;         /* the router answered last time */
+    int64_t reached_ms;   /* since when that is so; 0: since the start */
+    char unreached[512];  /* why not */
     bool stop, running;
     pthread_t thread;
     int64_t reloads;      /* changes of the router's configuration since the start */

@@ -71,6 +71,24 @@ static void service_problems(struct hub *h, struct jw *w)
     }
 }
 
+static void gateway_problems(struct hub *h, struct jw *w)
+{
+    struct gateway_trouble list[PROBLEMS_MAX];
+    size_t n = gateway_troubles(h->gateway, list, PROBLEMS_MAX);
+    for (size_t i = 0; i < n; i++) {
+        char title[300], detail[700];
+        bool whole = !list[i].service_id[0];
+        if (whole)
+            str_copy(title, sizeof title, "Caddy does not answer");
+        else
+            (void)snprintf(title, sizeof title, "Caddy refuses the route of %.200s", list[i].name);
+        (void)snprintf(detail, sizeof detail, "%s%s", list[i].reason,
+                       whole ? " Routes stay as they are until it does; what it serves is not concerned." : "");
+        write_problem(w, &(struct problem){ "critical", title, detail, whole ? NULL : "service", whole ? NULL : list[i].service_id,
+                                            list[i].since_ms });
+    }
+}
+
 static void disk_problems(struct hub *h, struct jw *w)
 {
     struct metric_filter f = { .name = "filesystem.used.percent", .seen_since_ms = clock_now_ms() - 600000 };
@@ -100,6 +118,7 @@ void hub_write_problems(struct hub *h, struct jw *w)
     engine_problem(h, w);
     node_problems(h, w);
     service_problems(h, w);
+    gateway_problems(h, w);
     disk_problems(h, w);
     jw_end(w);
 }

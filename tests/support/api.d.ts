@@ -593,7 +593,7 @@ export interface paths {
         get: operations["getSecret"];
         /**
          * Set a secret
-         * @description Makes a new version; versions never change. Services that use the secret without naming a version get the new one with their next deployment, kept releases keep theirs. At most 2,000 secrets are kept; of more than 100 versions of one, the oldest that no kept release uses are deleted.
+         * @description Makes a new version; versions never change, and a release keeps those it was made with. A service gets the new one by a deployment that names the secret again without a version, as a service's file does. At most 2,000 secrets are kept; of more than 100 versions of one, the oldest that no kept release uses are deleted.
          */
         put: operations["setSecret"];
         post?: never;
@@ -3083,7 +3083,7 @@ export interface components {
          */
         Event: {
             id: components["schemas"]["EventId"];
-            /** @description `node.created`, `node.updated`, `node.lost` (its engine is silent for too long), `node.deleted`; `service.created`, `service.updated`, `service.deleted`; `deployment.created`, `deployment.updated`; `metric.sampled` (`data.values` is the latest value by metric name of one entity); `key.created`, `key.revoked` (to admins); `job.created`, `job.updated`; `volume.deleted`; `snapshot.created`, `snapshot.deleted`; `secret.created`, `secret.updated`, `secret.deleted`; `registry.updated`, `registry.deleted`; `system.updated`; `reset`. More may come. */
+            /** @description `node.created`, `node.updated`, `node.lost` (its engine is silent for too long), `node.deleted`; `service.created`, `service.updated`, `service.deleted`; `deployment.created`, `deployment.updated`; `metric.sampled` (`data.values` is the latest value by metric name of one entity); `key.created`, `key.revoked` (to admins); `job.created`, `job.updated`; `volume.deleted`; `snapshot.created`, `snapshot.deleted`; `secret.created`, `secret.updated`, `secret.deleted`; `registry.updated`, `registry.deleted`; `route.created`, `route.updated`, `route.refused`, `route.deleted`, `route.available`, `route.unavailable` (no instance serves: 503); `router.unreachable`, `router.reached`, `router.lost` (its routes are gone), `router.restored`; `system.updated`; `reset`. More may come. */
             type: string;
             at: components["schemas"]["Timestamp"];
             /** @description The word before the dot in `type`; for `metric.sampled` the entity's own kind; `stream` for `reset`. */
@@ -4423,6 +4423,8 @@ export interface operations {
                  * @example hello
                  */
                 confirm: string;
+                /** @description Give up instances whose node is lost, which is refused otherwise. Their containers are removed when the node returns. */
+                abandon?: boolean;
                 /** @description Whether named volumes leave a snapshot; `false`: their data is gone. */
                 snapshot?: boolean;
                 /** @description Named volumes of this service to remove with it; none is removed otherwise. Each by a job, after a snapshot unless that is refused. */
@@ -4465,6 +4467,8 @@ export interface operations {
             query?: {
                 /** @description Only answer what would change, what would restart and what that costs; nothing is done. */
                 plan?: components["parameters"]["Plan"];
+                /** @description The body is the whole service, as in a file, not a change of it; what it does not name goes. */
+                whole?: boolean;
             };
             header?: {
                 /** @description Chosen by the caller; the same key and body get the first answer again for 24 hours. */
