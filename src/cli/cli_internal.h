@@ -58,6 +58,7 @@ int cli_services_start(struct cli *c);
 int cli_services_stop(struct cli *c);
 int cli_services_restart(struct cli *c);
 int cli_services_adopt(struct cli *c);
+int cli_services_repair(struct cli *c);
 int cli_services_remove(struct cli *c);
 int cli_services_logs(struct cli *c);
 int cli_compose_config(struct cli *c);

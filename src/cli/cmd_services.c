@@ -178,6 +178,11 @@ int cli_services_adopt(struct cli *c)
     return service_action(c, "adopt", "is in hbcloud's care.");
 }
 
+int cli_services_repair(struct cli *c)
+{
+    return service_action(c, "repair", "is as it was deployed, or will be when the deployment that mends it has ended.");
+}
+
 /* The API wants the service's name as a confirmation; an id that was typed is read for it. */
 static int name_of(struct cli *c, const char *reference, char *ret, size_t size)
 {

@@ -369,6 +369,10 @@ const struct cli_command cli_commands[] = {
     { "services", "stop", "Stop a service; its containers stay", .arguments = { SERVICE_WORD },
       .options = plan_only_options, .run = cli_services_stop },
     { "services", "restart", "Stop and start a service", .arguments = { SERVICE_WORD }, .run = cli_services_restart },
+    { "services", "repair", "Make a service as it was deployed", .arguments = { SERVICE_WORD },
+      .details = "Routes are mended at once, containers by a deployment of the release that serves. What differs is in "
+                 "`hbcloud services show NAME --json`, status.drift.",
+      .run = cli_services_repair },
     { "services", "adopt", "Take a container into care", .arguments = { SERVICE_WORD },
       .details = "The container is not touched; from now on it can be changed and deployed like any other service.",
       .run = cli_services_adopt },

@@ -1,5 +1,5 @@
 #define LOG_ROOM "deployment"
-#include "deployment/internal.h"
+#include "deployment/drift.h"
 
 #include "base/log.h"
 
@@ -103,6 +103,8 @@ int deployments_open(const struct deployments_options *o, struct deployments **r
         r = queue_restore(d, e);
     if (r == 0)
         r = settle_stuck(d, e);
+    if (r == 0)
+        r = drift_new(d, o->repair_drift, &d->drift, e);
     if (r < 0) {
         deployments_close(d);
         return r;
@@ -113,10 +115,22 @@ int deployments_open(const struct deployments_options *o, struct deployments **r
     return 0;
 }
 
+int deployments_start(struct deployments *d, struct error *e)
+{
+    return drift_start(d->drift, e);
+}
+
+void deployments_stop(struct deployments *d)
+{
+    if (d)
+        drift_stop(d->drift);
+}
+
 void deployments_close(struct deployments *d)
 {
     if (!d)
         return;
+    drift_free(d->drift);
     map_free(d->active);
     map_free(d->waiting);
     map_free(d->cancels);
@@ -143,5 +157,6 @@ const struct api_operation deployment_operations[] = {
     { "cancelDeployment", cancel_deployment },
     { "listReleases", list_releases },
     { "rollbackService", rollback_service },
+    { "repairService", repair_service },
 };
 const size_t deployment_operation_count = ARRAY_LEN(deployment_operations);

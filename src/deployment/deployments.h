@@ -19,10 +19,14 @@ struct deployments_options {
     struct vault *vault;
     struct secrets *secrets; /* configuration's; NULL: no request may name one */
     struct gateway *gateway; /* NULL: services have no routes */
+    bool repair_drift;       /* what is not as deployed is mended by itself */
     int releases_kept;       /* releases of a service that can be deployed again; 0: 5 */
 };
 /* Registers its job kind and settles what an earlier run left; call before jobs_start. */
 int deployments_open(const struct deployments_options *o, struct deployments **ret, struct error *e);
+/* Begins to compare what runs with what was deployed; after runtime_start. */
+int deployments_start(struct deployments *d, struct error *e);
+void deployments_stop(struct deployments *d); /* ends that; before runtime_close. NULL is fine */
 void deployments_close(struct deployments *d);
 
 /* Other rooms' deployments: a merge patch of the service's request, as PATCH /services/{service} takes it. What needs

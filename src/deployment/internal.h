@@ -29,6 +29,7 @@ struct deployments {
     struct secrets *secrets; /* NULL: there are none */
     struct gateway *gateway; /* NULL: there is none */
     int releases_kept;
+    struct drift *drift;
     deployment_gate gate; /* NULL: none */
     void *gate_ctx;
     pthread_mutex_t lock;
@@ -176,6 +177,7 @@ int list_deployments(void *room, struct request *rq, struct reply *rp, struct er
 int get_deployment(void *room, struct request *rq, struct reply *rp, struct error *e);
 int cancel_deployment(void *room, struct request *rq, struct reply *rp, struct error *e);
 int list_releases(void *room, struct request *rq, struct reply *rp, struct error *e);
+int repair_service(void *room, struct request *rq, struct reply *rp, struct error *e);
 int rollback_service(void *room, struct request *rq, struct reply *rp, struct error *e);
 
 #endif

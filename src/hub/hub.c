@@ -93,6 +93,7 @@ static int open_rooms(struct hub *h, struct error *e)
                                            .vault = h->vault,
                                            .secrets = h->secrets,
                                            .gateway = h->gateway,
+                                           .repair_drift = settings_bool(h->settings, "drift.repair"),
                                            .releases_kept = (int)settings_int(h->settings, "releases.kept") },
             &h->deployments, e);
     if (r == 0)
@@ -271,6 +272,8 @@ static int start_all(struct hub *h, struct error *e)
     if (r == 0)
         r = gateway_start(h->gateway, e);
     if (r == 0)
+        r = deployments_start(h->deployments, e);
+    if (r == 0)
         r = jobs_start(h->jobs, e);
     if (r == 0)
         r = ci_start(h->ci, e);
@@ -303,6 +306,7 @@ static void close_all(struct hub *h)
     jobs_close(h->jobs);
     gateway_stop(h->gateway);
     sampler_stop(h->sampler);
+    deployments_stop(h->deployments);
     runtime_close(h->runtime);
     ci_close(h->ci);
     deployments_close(h->deployments);

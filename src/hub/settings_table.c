@@ -74,6 +74,10 @@ const struct setting_row settings_table[] = {
     NUMBER("releases.kept", 1, 100, .fallback = "5",
            IN(DEPLOYMENT, "Releases of a service whose images stay on the node, to be deployed again by a rollback.")),
 
+    SWITCH("drift.repair",
+           IN(DEPLOYMENT, "Repair what is not as deployed by itself, when two comparisons in a row found it so; else it is "
+                          "only shown.")),
+
     TIME("nodes.lost_after", SECOND, DAY, .fallback = "60s",
          IN(NODES, "A node whose container engine is silent for so long is lost: what may live elsewhere is deployed "
                    "there.")),
