@@ -50,6 +50,7 @@ struct release {
     int number;
     json_t *specification; /* as ServiceDeploymentRequest; environment values masked */
     json_t *environment;   /* object key -> text (a secret), or {secret, version} */
+    json_t *hidden;        /* in a run: object name -> text of secrets that are files; for release_mask alone. NULL none */
 };
 void release_done(struct release *r);
 /* release.c */

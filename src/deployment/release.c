@@ -6,6 +6,7 @@ void release_done(struct release *r)
 {
     json_decref(r->specification);
     json_decref(r->environment);
+    json_decref(r->hidden);
     *r = (struct release){ 0 };
 }
 
@@ -44,13 +45,12 @@ json_t *release_request(const struct release *r)
 
 #define MASKED_FROM 6 /* bytes; shorter ones ("true", "8080") are in too many innocent sentences */
 
-/* Length of the longest line of a value that `text` begins with; 0: of none. */
-static size_t value_at(const struct release *r, const char *text)
+static size_t value_of(const json_t *values, const char *text)
 {
     const char *key;
     json_t *value;
     size_t longest = 0;
-    json_object_foreach (r->environment, key, value) {
+    json_object_foreach ((json_t *)values, key, value) {
         const char *line = json_string_value(value);
         for (size_t n; line && *line; line += n + (line[n] == '\n')) {
             n = strcspn(line, "\n");
@@ -59,6 +59,13 @@ static size_t value_at(const struct release *r, const char *text)
         }
     }
     return longest;
+}
+
+/* Length of the longest line of a value that `text` begins with; 0: of none. */
+static size_t value_at(const struct release *r, const char *text)
+{
+    size_t variable = value_of(r->environment, text), file = value_of(r->hidden, text);
+    return variable > file ? variable : file;
 }
 
 void release_mask(const struct release *r, char *text)

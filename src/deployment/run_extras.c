@@ -28,11 +28,36 @@ static int resolve_one(struct run *r, const char *key, const json_t *wanted, str
                : 0;
 }
 
+/* A container may say what is in its files as well; what is no text cannot be said in one. */
+static int hide_one(struct run *r, const json_t *file, struct error *e)
+{
+    _cleanup_secret_ struct secret *value = NULL;
+    size_t n = 0;
+    const char *name = json_str(file, "source");
+    if (!r->deployments->secrets)
+        return 0;
+    int res = secrets_get(r->deployments->secrets, name, json_int(file, "version", 0), &value, NULL, e);
+    if (res < 0)
+        return res;
+    const char *text = secret_reveal(value, &n);
+    if (!r->release.hidden && !(r->release.hidden = json_object()))
+        return error_set(e, ERR_INTERNAL, "No memory.");
+    if (strlen(text) == n && str_is_utf8(text, n) && json_object_set_new(r->release.hidden, name, json_string(text)) < 0)
+        return error_set(e, ERR_INTERNAL, "No memory.");
+    return 0;
+}
+
 int run_secrets(struct run *r, struct error *e)
 {
     const char *key;
     json_t *value;
     void *next;
+    size_t i;
+    json_array_foreach (json_at(r->release.specification, "container.secrets"), i, value) {
+        int res = hide_one(r, value, e);
+        if (res < 0)
+            return res;
+    }
     json_object_foreach_safe (r->release.environment, next, key, value) {
         int res = json_is_object(value) ? resolve_one(r, key, value, e) : 0;
         if (res < 0)

@@ -39,6 +39,9 @@ static int load(struct run *r, struct journal_state *journal, struct error *e)
                                json_str(r->release.specification, "container.tag"), &r->image, e);
     if (res == 0)
         r->service = entity_document(x);
+    _cleanup_error_ struct error gone = ERROR_INIT;
+    if (res == 0 && run_secrets(r, &gone) < 0) /* so that what is to be masked is known; steps that need them say it aloud */
+        log_warn("Deployment %s: %s", r->id, gone.message);
     return res == 0 && !r->service ? error_set(e, ERR_INTERNAL, "No memory.") : res;
 }
 

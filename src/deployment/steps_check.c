@@ -77,8 +77,11 @@ int64_t check_time_ms(const struct run *r)
 
 static void note_output(struct run *r, const struct engine_container *c)
 {
-    if (c->health_output && c->health_output[0])
-        (void)json_put(r->facts, "checkOutput", json_string(c->health_output));
+    _cleanup_free_ char *said = c->health_output && c->health_output[0] ? strdup(c->health_output) : NULL;
+    if (!said)
+        return;
+    release_mask(&r->release, said); /* facts are journalled */
+    (void)json_put(r->facts, "checkOutput", json_string(said));
 }
 
 int step_look(struct run *r, const json_t *x, char *reason, size_t size, struct error *e)

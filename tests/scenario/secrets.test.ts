@@ -41,12 +41,15 @@ describe('O32 O34 secrets', { skip: dockerOld.skip || Registry.skip }, () => {
       serviceId: (await rig.hub.ok('GET', '/services')).services.map((s) => s.name),
       deploymentId: (await rig.hub.ok('GET', '/deployments')).deployments.map((d) => d.id),
       keyId: (await rig.hub.ok('GET', '/keys')).keys.map((k) => k.id),
+      secretName: (await rig.hub.ok('GET', '/secrets')).secrets.map((s) => s.name),
+      registryHost: (await rig.hub.ok('GET', '/registries')).registries.map((r) => r.host),
+      jobId: (await rig.hub.ok('GET', '/jobs')).jobs.map((j) => j.id),
     };
     const hits: string[] = [];
     for (const [path, item] of Object.entries<any>(contract.paths)) {
       if (!item.get || item.get['x-stream'] || path.endsWith('/logs')) continue; // what a service itself writes is its own
       const name = /\{(\w+)\}/.exec(path)?.[1];
-      for (const value of name ? lists[name]! : ['']) {
+      for (const value of name ? (lists[name] ?? ['any']) : ['']) {
         const url = (item.servers?.[0].url === '/' ? '' : '/v1') + path.replace(/\{\w+\}/, value);
         const reply = await rig.hub.raw('GET', url, { key, query: path === '/monitoring/query' ? { name: 'load.1' } : {} });
         assert.ok(reply.status < 500, `${url}: ${reply.status}`);
@@ -75,6 +78,8 @@ describe('O32 O34 secrets', { skip: dockerOld.skip || Registry.skip }, () => {
     await rig.hub.raw('POST', '/v1/services', { body: `{"name":"cut","container":{"environment":{"A":"${canary(5)}"` });
     await rig.hub.raw('GET', '/v1/services', { key: `hbc_${canary(6)}` });
     await waitFor(async () => (await rig.containersOf('good')).length === 1);
+    for (const value of Object.values(environment)) await rig.hub.ok('PUT', '/secrets/{secretName}', { params: { secretName: 'planted' }, body: { value } });
+    await rig.hub.ok('PUT', '/registries/{registryHost}', { params: { registryHost: 'registry.example.org' }, body: { username: 'me', password: environment.URL } });
     events.close();
     assert.deepEqual(events.seen.flatMap((e) => found(`event ${e.type}`, JSON.stringify(e.data))), []);
   });
