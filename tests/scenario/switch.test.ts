@@ -35,18 +35,24 @@ describe('O05 a switch behind Caddy', { skip: dockerOld.skip || Registry.skip ||
     t.diagnostic(`${sent} requests, none failed`);
   });
 
-  test('a release that answers its check and fails its users is switched back by itself', async () => {
-    const good = await rig.demo('sound');
-    const before = await rig.serve('bound', good, { networking: networking('bound'), probe: { path: '/version' } });
-    const { status, receipt } = await rig.update('bound', { container: { image: await rig.demo('worse') }, probe: { path: '/absent' } });
-    assert.equal(status.state, 'rolled_back', log(status));
-    assert.match(status.message!, /probes failed since the switch, 0 are allowed/);
-    assert.equal(receipt!.bound!.held, false);
-    const now = await service(rig.hub, 'bound');
-    assert.deepEqual([now.container.id, now.status.deployment, now.networking.url], [before.container.id, 'running', before.networking.url]);
-    assert.equal((await caddy.get('bound.example.org', '/version')).body.trim(), 'sound');
-    assert.equal((await rig.containersOf('bound')).length, 1);
-  });
+  for (const [kind, environment, why] of [
+    ['fails', { FAIL_PATH: '/version' }, /probes failed since the switch, 0 are allowed; the first: .*500/],
+    ['is late for', { LATE_MS: '700' }, /\(p99\) took \d+ ms after the switch and \d+ ms before, more than 3/],
+  ] as const) {
+    test(`a release that answers its check and ${kind} its users is switched back by itself`, async () => {
+      const name = `bound-${kind.slice(0, 2)}`;
+      const probe = { path: '/version' };
+      const before = await rig.serve(name, await rig.demo('sound'), { networking: networking(name), probe });
+      const { status, receipt } = await rig.update(name, { container: { image: await rig.demo('worse'), environment } });
+      assert.equal(status.state, 'rolled_back', log(status));
+      assert.match(status.message!, why);
+      assert.equal(receipt!.bound!.held, false);
+      const now = await service(rig.hub, name);
+      assert.deepEqual([now.container.id, now.status.deployment, now.networking.url], [before.container.id, 'running', before.networking.url]);
+      assert.equal((await caddy.get(`${name}.example.org`, '/version')).body.trim(), 'sound');
+      assert.equal((await rig.containersOf(name)).length, 1);
+    });
+  }
 
   test('a volume with one writer is recreated, said so, and requests of the pause are held', async (t) => {
     const volumes = [{ source: 'writer-data', target: '/data' }];
