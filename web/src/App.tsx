@@ -22,6 +22,7 @@ const ServiceDetail = patientLazy(() => import('./pages/ServiceDetail'));
 const Deploy = patientLazy(() => import('./pages/Deploy'));
 const Deployments = patientLazy(() => import('./pages/Deployments'));
 const DeploymentDetail = patientLazy(() => import('./pages/DeploymentDetail'));
+const RoutesPage = patientLazy(() => import('./pages/Routes'));
 const Settings = patientLazy(() => import('./pages/Settings'));
 const NotFound = patientLazy(() => import('./pages/NotFound'));
 
@@ -63,6 +64,7 @@ export function App() {
           <Route path="/services" element={<Services />} />
           <Route path="/services/new" element={<Deploy />} />
           <Route path="/services/:id" element={<ServiceDetail />} />
+          <Route path="/routes" element={<RoutesPage />} />
           <Route path="/deployments" element={<Deployments />} />
           <Route path="/deployments/:id" element={<DeploymentDetail />} />
           <Route path="/settings" element={<Navigate to="/settings/keys" replace />} />

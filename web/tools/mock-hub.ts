@@ -176,6 +176,19 @@ async function api(req: IncomingMessage, res: ServerResponse, url: URL) {
     case 'GET /jobs': return send(res, 200, { jobs, counts: { waiting: 0, running: 1, done: 1, failed: 1, cancelled: 0 } });
     case 'POST /jobs': return send(res, 200, { job: jobs.find((j) => j.id === one) });
     case 'GET /schedules': return send(res, 200, { schedules: [] });
+    case 'GET /routes': return send(res, 200, {
+      routes: services.slice(0, 4).map((s, i) => ({
+        service: s.name, serviceId: s.name, domains: s.networking.domains, url: `https://${s.networking.domains[0]}`, state: i === 3 ? 'refused' : 'accepted', reason: i === 3 ? 'unknown module: http.handlers.nope' : null,
+        serving: i !== 2, slots: 4, updatedAt: at(900), upstreams: i === 2 ? [] : ['127.0.0.1:32768'], inFlight: i === 2 ? 0 : 3 - i,
+        figures: { requests: 1203 * (i + 1), responses: { '1xx': 0, '2xx': 1190, '3xx': 4, '4xx': 9, '5xx': i === 2 ? 12 : 0 }, bytes: 481_200, meanMs: 3.2 },
+      })),
+      router: { configured: !empty, reached: true, reloads: 4, rateLimits: false },
+    });
+    case 'GET /ci': return send(res, 200, one === 'approvals'
+      ? { approvals: empty ? [] : [{ id: id(), ruleId: id(), state: 'approval', service: 'notes', environment: 'production', image: 'ghcr.io/example/notes:2.2.0', source: 'github', pipeline: 'build', git: { repository: 'example/notes', branch: 'main', commit: '1f2e3d4c5b6a', commitMessage: 'Faster search', author: 'octocat' }, gates: [{ gate: 'check build', held: true, found: 'success' }, { gate: 'figure coverage, at least 80', held: false, found: 'unknown' }], gatesHold: false, reason: null, decidedBy: null, decidedAt: null, deploymentId: null, deadlineAt: at(-1200), createdAt: at(300) }] }
+      : one === 'runs' ? { runs: empty ? [] : [{ source: 'github', id: '1', status: 'completed', conclusion: 'success', foreign: false, repository: 'example/notes', branch: 'main', commit: '1f2e3d4c5b6a', name: 'build', event: 'push', number: 212, commitMessage: 'Faster search', author: 'octocat', url: 'https://github.com/example/notes/actions/runs/1', serviceName: 'notes', deploymentId: null, createdAt: at(400), startedAt: at(400), completedAt: at(310), jobs: [] }] }
+      : { rules: empty ? [] : [{ id: id(), match: { image: 'ghcr.io/example/notes:*' }, service: 'notes', environment: 'production', approval: 'required', gates: [], gateTimeout: 1800, createdBy: 'owner', createdAt: at(90_000) }] });
+    case 'GET /volumes': return send(res, 200, { volumes: empty ? [] : services.slice(0, 3).map((s, i) => ({ name: `${s.name}-data`, nodeId: s.nodeId, node: 'attic', driver: 'local', service: i === 2 ? null : s.name, labels: {}, usedBy: i === 2 ? [] : [{ service: s.name, running: true }], inUse: i !== 2 })) });
     case 'GET /secrets': return send(res, 200, { secrets });
     case 'GET /registries': return send(res, 200, { registries });
     case 'GET /audit': return one ? send(res, 200, { ok: true, checked: deployments.length, head: '9f'.repeat(32) }) : send(res, 200, { entries: audit() });

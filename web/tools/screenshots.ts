@@ -21,7 +21,7 @@ async function paths(browser: Browser): Promise<Record<string, string>> {
   return {
     overview: '/dashboard', nodes: '/nodes', services: '/services', deploy: '/services/new', deployments: '/deployments',
     ...(node && { node: `/nodes/${node}` }), ...(service && { service: `/services/${service}` }), ...(deployment && { deployment: `/deployments/${deployment}` }),
-    keys: '/settings/keys', secrets: '/settings/secrets', registries: '/settings/registries', jobs: '/settings/jobs', audit: '/settings/audit', config: '/settings/config', integrations: '/settings/integrations', session: '/settings/session', missing: '/nowhere',
+    keys: '/settings/keys', secrets: '/settings/secrets', registries: '/settings/registries', jobs: '/settings/jobs', volumes: '/settings/volumes', ci: '/settings/ci', routes: '/routes', audit: '/settings/audit', config: '/settings/config', integrations: '/settings/integrations', session: '/settings/session', missing: '/nowhere',
   };
 }
 

@@ -67,8 +67,11 @@ export const hub = {
     }));
     return deployedOf(reply);
   },
-  act: async (serviceId: string, action: ServiceAction) =>
-    (await take(client.POST(`/services/{serviceId}/${action}`, { params: { path: { serviceId } } }))).service,
+  async act(serviceId: string, action: ServiceAction) {
+    const reply = await take(client.POST(`/services/{serviceId}/${action}`, { params: { path: { serviceId } } }));
+    if ('plan' in reply) throw new Error('The hub answered a plan where an action was asked for.');
+    return reply.service;
+  },
   removeService: (serviceId: string, confirm: string, volumes: string[]) =>
     take(client.DELETE('/services/{serviceId}', {
       params: { path: { serviceId }, query: { confirm, ...(volumes.length > 0 ? { volumes } : {}) } },
@@ -104,6 +107,16 @@ export const hub = {
   // the hub itself
   system: async (signal?: AbortSignal) => (await take(client.GET('/system', { signal }))).system,
   config: async (signal?: AbortSignal) => (await take(client.GET('/config', { signal }))).settings,
+  routes: (signal?: AbortSignal) => take(client.GET('/routes', { params: { query: { limit: 1000 } }, signal })),
+  ciApprovals: async (signal?: AbortSignal) => (await take(client.GET('/ci/approvals', { params: { query: { limit: 50 } }, signal }))).approvals,
+  ciRuns: async (signal?: AbortSignal) => (await take(client.GET('/ci/runs', { params: { query: { limit: 50 } }, signal }))).runs,
+  ciRules: async (signal?: AbortSignal) => (await take(client.GET('/ci/rules', { signal }))).rules,
+  decide: (approvalId: string, verb: 'approve' | 'reject') => take(client.POST(`/ci/approvals/{approvalId}/${verb}`, { params: { path: { approvalId } } })),
+  volumes: async (signal?: AbortSignal) => (await take(client.GET('/volumes', { signal }))).volumes,
+  removeVolume: (volumeName: string, node: string) =>
+    take(client.DELETE('/volumes/{volumeName}', { params: { path: { volumeName }, query: { confirm: volumeName, node } } })),
+  snapshotVolume: (volumeName: string, node: string) =>
+    take(client.POST('/volumes/{volumeName}/snapshots', { params: { path: { volumeName }, query: { node } } })),
   jobs: async (state: JobState | undefined, signal?: AbortSignal) =>
     take(client.GET('/jobs', { params: { query: { limit: 100, ...(state ? { state } : {}) } }, signal })),
   cancelJob: (jobId: string) => take(client.POST('/jobs/{jobId}/cancel', { params: { path: { jobId } } })),

@@ -3,6 +3,7 @@ import { PageHeader } from '@/components/PageHeader';
 import { Tabs, TabsContent, TabsList, TabsTrigger } from '@/components/ui/tabs';
 import { useMay } from '@/state/session';
 import { Audit } from './settings/Audit';
+import { Ci } from './settings/Ci';
 import { Config } from './settings/Config';
 import { Integrations } from './settings/Integrations';
 import { Jobs } from './settings/Jobs';
@@ -10,11 +11,14 @@ import { Keys } from './settings/Keys';
 import { Registries } from './settings/Registries';
 import { Secrets } from './settings/Secrets';
 import { SessionCard } from './settings/SessionCard';
+import { Volumes } from './settings/Volumes';
 
 const TABS = [
   { id: 'keys', label: 'Keys', body: Keys, admin: true },
   { id: 'secrets', label: 'Secrets', body: Secrets, admin: false },
   { id: 'registries', label: 'Registries', body: Registries, admin: false },
+  { id: 'volumes', label: 'Volumes', body: Volumes, admin: false },
+  { id: 'ci', label: 'CI', body: Ci, admin: false },
   { id: 'jobs', label: 'Jobs', body: Jobs, admin: false },
   { id: 'audit', label: 'Audit', body: Audit, admin: true },
   { id: 'config', label: 'Configuration', body: Config, admin: true },

@@ -123,6 +123,6 @@ describe('settings', () => {
     signedIn(mockSession({ role: 'viewer' }));
     mockHub(reads({}));
     show('/settings/:tab', Settings, '/settings/keys');
-    expect(screen.getAllByRole('tab').map((t) => t.textContent)).toEqual(['Secrets', 'Registries', 'Jobs', 'Integrations', 'Session']);
+    expect(screen.getAllByRole('tab').map((t) => t.textContent)).toEqual(['Secrets', 'Registries', 'Volumes', 'CI', 'Jobs', 'Integrations', 'Session']);
   });
 });

@@ -1,4 +1,4 @@
-import { BookOpen, Boxes, LayoutDashboard, Rocket, Server, Settings, type LucideIcon } from 'lucide-react';
+import { BookOpen, Boxes, LayoutDashboard, Rocket, Server, Waypoints, Settings, type LucideIcon } from 'lucide-react';
 import { Suspense, useEffect } from 'react';
 import { Link, NavLink, Outlet, useLocation } from 'react-router';
 import { cn } from '@/lib/cn';
@@ -15,6 +15,7 @@ const PLACES: { to: string; label: string; icon: LucideIcon }[] = [
   { to: '/nodes', label: 'Nodes', icon: Server },
   { to: '/services', label: 'Services', icon: Boxes },
   { to: '/deployments', label: 'Deployments', icon: Rocket },
+  { to: '/routes', label: 'Routes', icon: Waypoints },
   { to: '/settings', label: 'Settings', icon: Settings },
 ];
 
