@@ -10,11 +10,11 @@ import { SkeletonRows } from '../ui/skeleton';
 import { ConnectionBanner } from './ConnectionBanner';
 import { ThemeToggle } from './ThemeToggle';
 
-const PLACES: { to: string; label: string; icon: LucideIcon }[] = [
+const PLACES: { to: string; label: string; short?: string; icon: LucideIcon }[] = [
   { to: '/dashboard', label: 'Overview', icon: LayoutDashboard },
   { to: '/nodes', label: 'Nodes', icon: Server },
   { to: '/services', label: 'Services', icon: Boxes },
-  { to: '/deployments', label: 'Deployments', icon: Rocket },
+  { to: '/deployments', label: 'Deployments', short: 'Deploys', icon: Rocket },
   { to: '/routes', label: 'Routes', icon: Waypoints },
   { to: '/settings', label: 'Settings', icon: Settings },
 ];
@@ -61,9 +61,9 @@ function SideNav() {
 function BottomNav() {
   return (
     <nav aria-label="Main" className="fixed inset-x-0 bottom-0 z-40 flex border-t border-line bg-surface pb-[env(safe-area-inset-bottom)] md:hidden">
-      {PLACES.map(({ to, label, icon: Icon }) => (
+      {PLACES.map(({ to, label, short, icon: Icon }) => (
         <NavLink key={to} to={to} className={({ isActive }) => cn('flex min-w-0 flex-1 flex-col items-center gap-0.5 py-2 text-2xs font-medium', isActive ? 'text-accent-ink' : 'text-muted')}>
-          <Icon aria-hidden className="size-5" /><span className="max-w-full truncate">{label}</span>
+          <Icon aria-hidden className="size-5" /><span className="max-w-full truncate">{short ?? label}</span>
         </NavLink>
       ))}
     </nav>
