@@ -56,12 +56,25 @@ static struct engine_link *ref_link(struct node_engine *n)
     return l;
 }
 
+/* The one thread that finds out whether a lost node is back. */
+static _Thread_local const struct node_engine *follows;
+
+void node_engine_follows(const struct node_engine *n)
+{
+    follows = n;
+}
+
+/* Nobody waits for a node that is lost. */
 static int refuse_if_gone(struct node_engine *n, struct error *e)
 {
+    int res = 0;
     (void)pthread_mutex_lock(&n->lock);
-    bool gone = n->gone;
+    if (n->gone)
+        res = error_set(e, ERR_UNAVAILABLE, "The node was removed, or has no container engine any more.");
+    else if (n->lost && follows != n)
+        res = error_set(e, ERR_UNAVAILABLE, "The node is lost: %.400s", n->state.reason);
     (void)pthread_mutex_unlock(&n->lock);
-    return gone ? error_set(e, ERR_UNAVAILABLE, "The node was removed, or has no container engine any more.") : 0;
+    return res;
 }
 
 static int connect_now(struct node_engine *n, struct engine_link **ret, struct error *e)

@@ -50,6 +50,8 @@ struct node_engine *node_engine_of(struct runtime *r, const char *node_id); /* N
 size_t node_engines_all(struct runtime *r, struct node_engine **ret, size_t max);
 /* The next call connects anew, to the address as it resolves then. */
 void node_engine_drop(struct node_engine *n);
+/* Said by the follower's thread: its calls go out also when the node is lost. */
+void node_engine_follows(const struct node_engine *n);
 /* Sleeps until the time, `cut` or `stop`. */
 void node_engine_nap(struct node_engine *n, int64_t ms);
 void node_engine_wake(struct node_engine *n);

@@ -353,6 +353,7 @@ void *watch_follow(void *arg)
 {
     struct node_engine *n = arg;
     int64_t backoff = BACKOFF_MIN_MS;
+    node_engine_follows(n);
     while (!n->stop) {
         struct error e = ERROR_INIT;
         int64_t began = clock_mono_ms();

@@ -393,6 +393,13 @@ static void a_lost_node_s_stateless_services_move_once(void **state)
     assert_true(clock_mono_ms() - began < LOST_AFTER_MS + 2000);
     assert_string_equal(asked_for, id);
     assert_string_equal(status_of(0), "offline");
+    struct error e = ERROR_INIT;
+    struct engine_info info;
+    struct container_engine *g = NULL;
+    assert_int_equal(runtime_engine(runtime, nodes[0], &g, &e), 0);
+    assert_int_equal(g->ops->info(g, &info, &e), -ERR_UNAVAILABLE);
+    assert_non_null(strstr(e.message, "The node is lost"));
+    error_done(&e);
     _cleanup_json_ json_t *d = service(id);
     assert_string_not_equal(json_str(d, "nodeId"), nodes[0]);
     assert_null(json_str(d, "container.id"));
