@@ -208,7 +208,9 @@ int cli_services_remove(struct cli *c)
         return r;
     bool volumes = args_has(&c->args, "volume");
     (void)snprintf(question, sizeof question, "Remove the service %s and its container%s?", name,
-                   volumes ? ", and the data of the volumes that are named" : "; its volumes stay");
+                   !volumes ? "; its volumes stay"
+                   : args_has(&c->args, "no-snapshot") ? ", and the data of the volumes that are named, for good"
+                   : ", and the volumes that are named, keeping snapshots");
     _cleanup_buf_ struct buf path;
     buf_init(&path, 0);
     entity_path(&path, SERVICES "/", args_word(&c->args, 0), "");
@@ -221,6 +223,7 @@ int cli_services_remove(struct cli *c)
     if (r != CLI_OK)
         return r;
     path_query_option(&path, &c->args, "volume", "volumes");
+    path_query(&path, "snapshot", args_has(&c->args, "no-snapshot") ? "false" : NULL);
     path_query(&path, "abandon", args_has(&c->args, "abandon") ? "true" : NULL);
     struct api_request rq = { .method = "DELETE", .path = buf_str(&path), .timeout_ms = 120000 };
     return entity_write(c, &rq, "is removed.", name);

@@ -121,8 +121,9 @@ static const struct cli_option health_check_options[] = {
 };
 static const struct cli_option remove_service_options[] = {
     PLAN_OPTION,
-    MANY("volume", "NAME", "A named volume to remove with it, data and all; none is removed otherwise."),
+    MANY("volume", "NAME", "A named volume to remove with it, leaving a snapshot; none is removed otherwise."),
     SWITCH("abandon", "Give up instances whose node is lost."),
+    SWITCH("no-snapshot", "Keep no snapshot of the named volumes: their data is gone."),
     END,
 };
 static const struct cli_option logs_options[] = {

@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define ORPHAN_MS ((int64_t)10 * 60000)
+
 /* A sealed version is bound to its name and number: it cannot stand in another's place. */
 static void context_of(const char *name, int64_t version, char *ret, size_t size)
 {
@@ -207,6 +209,16 @@ int secrets_release_forgotten(struct store_conn *c, const char *release_id, stru
     return store_exec(c, e, "DELETE FROM secret_uses WHERE release_id = $1", "t", release_id);
 }
 
+/* Releases of a service that was removed can never be deployed again. One that was just made is left alone: its service
+ * may not be written yet. */
+static int forget_orphans(struct store_conn *c, struct error *e)
+{
+    return store_exec(c, e,
+                      "DELETE FROM secret_uses WHERE release_id IN (SELECT r.id FROM service_releases r WHERE r.created_at "
+                      "< $1 AND NOT EXISTS (SELECT 1 FROM service_instances s WHERE s.id = r.service_id))",
+                      "i", clock_now_ms() - ORPHAN_MS);
+}
+
 /* ERR_CONFLICT with one of the releases that need it. */
 static int check_unused(struct store_conn *c, const char *name, int64_t version, struct error *e)
 {
@@ -237,6 +249,8 @@ int secrets_delete(struct secrets *s, const char *name, int64_t version, struct 
     int r = check_name(name, e);
     if (r == 0)
         r = store_acquire(s->store, STORE_WRITE, &c, e);
+    if (r == 0)
+        r = forget_orphans(c, e);
     if (r == 0)
         r = check_unused(c, name, version, e);
     if (r == 0)

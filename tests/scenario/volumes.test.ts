@@ -125,6 +125,22 @@ describe('volumes', { skip: dockerOld.skip || Registry.skip }, () => {
     assert.deepEqual((await rig.engine.containers()).filter((c) => c.Labels['hbcloud.helper']), []);
   });
 
+  test('networks are listed, and go only when nobody is in them', async () => {
+    await rig.engine.call('POST', '/networks/create', { Name: 'quiet-net', Labels: { 'hbcloud.service': 'quiet' } });
+    const image = await rig.demo('net');
+    const id = await rig.engine.run(image, { HostConfig: { NetworkMode: 'quiet-net' } }).catch(async () => {
+      await rig.serve('puller', image);
+      return rig.engine.run(image, { HostConfig: { NetworkMode: 'quiet-net' } });
+    });
+    const named = async () => (await rig.hub.ok('GET', '/networks')).networks.find((n) => n.name === 'quiet-net');
+    assert.deepEqual([(await named())?.service, (await named())?.driver], ['quiet', 'bridge']);
+    const remove = (name: string) => rig.hub.raw('DELETE', `/v1/networks/${name}`);
+    assert.equal((await remove('quiet-net')).status, 409);
+    await rig.engine.call('DELETE', `/containers/${id}?force=true`);
+    assert.deepEqual([(await remove('quiet-net')).status, await named(), (await remove('quiet-net')).status], [204, undefined, 204]);
+    assert.equal((await remove('bridge')).status, 409);
+  });
+
   test('the command line lists, snapshots and removes, and ends 1 with the reason', async () => {
     await keeper('shell', 'echo hi >/keep/file');
     const run = (...args: string[]) => cli(args, { hub: rig.hub });
@@ -141,5 +157,16 @@ describe('volumes', { skip: dockerOld.skip || Registry.skip }, () => {
     assert.equal(kept!.inUse, true);
     await rig.hub.ok('DELETE', '/snapshots/{snapshotId}', { params: { snapshotId: kept!.id } });
     assert.throws(() => statSync(kept!.file));
+  });
+
+  test('a node whose engine is away is named, not silently left out', async () => {
+    await rig.engine.pause();
+    try {
+      const { volumes, unreachable } = await rig.hub.ok('GET', '/volumes', { timeout: 30_000 });
+      assert.deepEqual([volumes, unreachable.length], [[], 1]);
+    } finally {
+      await rig.engine.resume();
+    }
+    await waitFor(async () => (await rig.hub.ok('GET', '/volumes')).unreachable.length === 0, { timeout: 30_000 });
   });
 });

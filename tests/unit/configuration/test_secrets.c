@@ -155,6 +155,27 @@ static void a_version_that_a_kept_release_uses_stays(void **state)
     use(f, "release-b", "token", 1, -ERR_NOT_FOUND);
 }
 
+static void sql(struct fixture *f, const char *text, int64_t at)
+{
+    _cleanup_conn_ struct store_conn *c = NULL;
+    assert_int_equal(store_acquire(f->store, STORE_WRITE, &c, NULL), 0);
+    assert_int_equal(store_exec(c, NULL, text, "i", at), 0);
+    assert_int_equal(store_commit(c, NULL), 0);
+}
+
+/* What a removed service's releases used is free; what was made a moment ago may have its service written in a moment. */
+static void releases_of_a_removed_service_hold_nothing(void **state)
+{
+    struct fixture *f = *state;
+    (void)set(f, "token", "one", 3);
+    sql(f, "INSERT INTO service_releases (id, service_id, number, specification, created_at) VALUES ('r', 'gone', 1, '{}', $1)",
+        clock_now_ms());
+    use(f, "r", "token", 1, 0);
+    assert_int_equal(secrets_delete(f->secrets, "token", 0, NULL), -ERR_CONFLICT);
+    sql(f, "UPDATE service_releases SET created_at = $1", clock_now_ms() - 3600000);
+    assert_int_equal(secrets_delete(f->secrets, "token", 0, NULL), 0);
+}
+
 /* A release that names version 2 never gets another value than the one it was made with. */
 static void a_number_is_never_used_again(void **state)
 {
@@ -267,6 +288,7 @@ int main(void)
         CASE(values_come_back_byte_for_byte_O33),
         CASE(what_is_too_long_or_badly_named_is_refused),
         CASE(a_version_that_a_kept_release_uses_stays),
+        CASE(releases_of_a_removed_service_hold_nothing),
         CASE(a_number_is_never_used_again),
         CASE(old_versions_make_room_but_not_those_in_use),
         CASE(a_sealed_value_is_bound_to_its_place),
