@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #define RELEASES_KEPT 5
+#define PULL_STALL_MS 180000
 
 static void unref_blob(void *p)
 {
@@ -79,6 +80,7 @@ int deployments_open(const struct deployments_options *o, struct deployments **r
     d->vault = o->vault;
     d->secrets = o->secrets;
     d->gateway = o->gateway;
+    d->pull_stall_ms = o->pull_stall_ms ? o->pull_stall_ms : PULL_STALL_MS;
     d->releases_kept = o->releases_kept ? o->releases_kept : RELEASES_KEPT;
     (void)pthread_mutex_init(&d->lock, NULL);
     for (size_t i = 0; i < REQUEST_LOCKS; i++)

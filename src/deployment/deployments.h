@@ -19,6 +19,7 @@ struct deployments_options {
     struct vault *vault;
     struct secrets *secrets; /* configuration's; NULL: no request may name one */
     struct gateway *gateway; /* NULL: services have no routes */
+    int64_t pull_stall_ms;   /* a pull in which nothing moves for so long ends; 0: 180 s */
     bool repair_drift;       /* what is not as deployed is mended by itself */
     int releases_kept;       /* releases of a service that can be deployed again; 0: 5 */
 };

@@ -30,6 +30,7 @@ struct deployments {
     struct gateway *gateway; /* NULL: there is none */
     int releases_kept;
     struct drift *drift;
+    int64_t pull_stall_ms;
     deployment_gate gate; /* NULL: none */
     void *gate_ctx;
     pthread_mutex_t lock;
@@ -149,6 +150,8 @@ struct run {
     const char *id, *service_id, *name;
     struct image_name image;
     int64_t step_deadline_ms; /* monotonic */
+    int64_t pull_moved, pull_moved_ms; /* the last progress of a pull, and when (monotonic) */
+    bool pull_stalled;
     /* receipt.c */
     struct gateway_probe *probe; /* NULL: nothing is measured now */
     enum probe_phase probe_phase;

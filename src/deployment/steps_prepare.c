@@ -88,12 +88,25 @@ int step_resolve(struct run *r, struct error *e)
 
 /* ---- pull ---- */
 
+/* A registry that takes a connection and says nothing must not hold a deployment for the whole deadline. */
+static bool is_stalled(struct run *r, const struct engine_progress *p)
+{
+    int64_t limit = r->deployments->pull_stall_ms, now = clock_mono_ms();
+    int64_t moved = p->bytes_done + p->bytes_total + p->layers_done + p->layers_total;
+    if (moved != r->pull_moved || !r->pull_moved_ms) {
+        r->pull_moved = moved;
+        r->pull_moved_ms = now;
+    }
+    r->pull_stalled = now - r->pull_moved_ms > limit;
+    return r->pull_stalled;
+}
+
 static int on_progress(void *ctx, const struct engine_progress *p)
 {
     struct run *r = ctx;
     if (run_interrupted(r))
         return RUN_INTERRUPTED;
-    if (step_late(r) || deployment_cancelled(r->deployments, r->id))
+    if (step_late(r) || is_stalled(r, p) || deployment_cancelled(r->deployments, r->id))
         return -1;
     double share = p->bytes_total > 0 ? (double)p->bytes_done / (double)p->bytes_total
                    : p->layers_total  ? (double)p->layers_done / p->layers_total
@@ -152,8 +165,11 @@ static int pull_with_login(struct run *r, struct container_engine *g, const char
     return res;
 }
 
-static int cannot_pull(const char *reference, const struct error *pulling, struct error *e)
+static int cannot_pull(const struct run *r, const char *reference, const struct error *pulling, struct error *e)
 {
+    if (r->pull_stalled)
+        return error_set(e, ERR_UPSTREAM_TIMEOUT, "The image %s cannot be pulled: nothing came from its registry for %lld s.",
+                         reference, (long long)r->deployments->pull_stall_ms / 1000);
     return error_set(e, pulling->code ? pulling->code : ERR_UPSTREAM_TIMEOUT, "The image %s cannot be pulled: %s",
                      reference, pulling->message[0] ? pulling->message : "it took too long.");
 }
@@ -199,6 +215,7 @@ static int pull_on(struct run *r, const char *node, struct error *e)
     int res = instance_engine(r, node, &g, e);
     if (res < 0)
         return res;
+    r->pull_moved_ms = 0;
     bool local = (r->image.digest[0] && g->ops->image(g, reference, &image, NULL) == 0) ||
                  image_that_serves(r, node, g, &image) == 1;
     res = local ? 0 : pull_with_login(r, g, reference, &pulling);
@@ -210,7 +227,7 @@ static int pull_on(struct run *r, const char *node, struct error *e)
         note_image(r, node, &image);
         found = preflight_image(r, node, &image, e);
     } else if (found != RUN_INTERRUPTED && res < 0) {
-        found = cannot_pull(reference, &pulling, e);
+        found = cannot_pull(r, reference, &pulling, e);
     }
     engine_image_done(&image);
     error_done(&pulling);

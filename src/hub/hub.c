@@ -93,6 +93,7 @@ static int open_rooms(struct hub *h, struct error *e)
                                            .vault = h->vault,
                                            .secrets = h->secrets,
                                            .gateway = h->gateway,
+                                           .pull_stall_ms = settings_ms(h->settings, "pull.stall"),
                                            .repair_drift = settings_bool(h->settings, "drift.repair"),
                                            .releases_kept = (int)settings_int(h->settings, "releases.kept") },
             &h->deployments, e);

@@ -74,6 +74,8 @@ const struct setting_row settings_table[] = {
     NUMBER("releases.kept", 1, 100, .fallback = "5",
            IN(DEPLOYMENT, "Releases of a service whose images stay on the node, to be deployed again by a rollback.")),
 
+    TIME("pull.stall", SECOND, 3600 * SECOND, .fallback = "3m",
+         IN(DEPLOYMENT, "A pull in which nothing moves for so long ends, and its deployment with it.")),
     SWITCH("drift.repair",
            IN(DEPLOYMENT, "Repair what is not as deployed by itself, when two comparisons in a row found it so; else it is "
                           "only shown.")),

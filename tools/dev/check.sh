@@ -77,13 +77,16 @@ check_env_example() {
 	return 1
 }
 
+# check_drawn: pages that are made from the code.
+check_drawn() { python3 tools/deployment_doc.py --check >&2; }
+
 check_scripts() {
 	need_packages shellcheck
 	shellcheck -s sh -e SC1091,SC2034,SC2154,SC2317 dev tools/dev/*.sh tests/support/parts/*.sh tests/support/parts/*/install.sh >&2 && shellcheck .ci/run >&2
 }
 
 job_check() {
-	[ $# -gt 0 ] || set -- format warnings tidy layering web test_types contract env_example scripts
+	[ $# -gt 0 ] || set -- format warnings tidy layering web test_types contract env_example drawn scripts
 	mkdir -p build
 	failed_checks=""
 	for check in "$@"; do

@@ -474,6 +474,7 @@ void fixture_open(void)
          &e);
     must(jobs_open(d.store, 1, true, &d.jobs, &e), &e);
     d.vault = vault;
+    d.pull_stall_ms = 180000;
     (void)pthread_mutex_init(&d.lock, NULL);
     (void)pthread_mutex_init(&d.queue_lock, NULL);
     d.active = map_new(free), d.live = map_new(NULL), d.waiting = map_new(free);
