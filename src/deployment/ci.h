@@ -107,7 +107,7 @@ struct ci_options {
 };
 /* Registers its job kinds; call before jobs_start. */
 int ci_open(const struct ci_options *o, struct ci **ret, struct error *e);
-int ci_start(struct ci *c, struct error *e); /* after jobs_start: what an earlier hub left, and back-filling */
+int ci_start(struct ci *c, struct error *e); /* after jobs_start: back-filling, and what was not told */
 void ci_close(struct ci *c);                 /* after jobs_close */
 
 extern const struct api_operation ci_operations[];

@@ -1,6 +1,7 @@
 #define LOG_ROOM "ci"
 #include "deployment/ci_internal.h"
 
+#include "base/failpoint.h"
 #include "base/log.h"
 
 #include <stdio.h>
@@ -10,8 +11,6 @@
  * is sent again and whenever the hub dies. */
 
 #define JOB "ci-delivery"
-#define JOB_TIME_MS ((int64_t)3600 * 1000)
-#define RESUMED_MAX 1000
 
 struct key {
     char source[21], id[65];
@@ -54,9 +53,18 @@ static int is_known(struct store_conn *conn, const char *source, const char *id,
     return r < 0 ? r : rows_next(rows, e);
 }
 
-/* 1: kept, 0: it was before. */
+static int add_job(struct ci *c, struct store_conn *conn, const char *source, const char *id, char ret_job[ID_LEN + 1],
+                   struct error *e)
+{
+    _cleanup_json_ json_t *arguments = json_pack("{s:s, s:s}", "source", source, "id", id);
+    return arguments ? jobs_add_in(c->jobs, conn, JOB, arguments, 0, 0, ret_job, e)
+                     : error_set(e, ERR_INTERNAL, "No memory.");
+}
+
+/* With its job, in one transaction. 1: kept, 0: it was before. */
 static int keep(struct ci *c, const char *source, const struct ci_delivery *d, struct error *e)
 {
+    char job[ID_LEN + 1] = "";
     char context[128], hash[2 * VAULT_HASH_LEN + 1];
     uint8_t digest[VAULT_HASH_LEN];
     _cleanup_free_ uint8_t *sealed = NULL;
@@ -79,16 +87,13 @@ static int keep(struct ci *c, const char *source, const struct ci_delivery *d, s
                    "'waiting', reason = NULL, worked_at = NULL, received_at = excluded.received_at",
                    "ttttbi", source, d->id, d->event, hash, (const void *)sealed, sealed_len, clock_now_ms());
     if (r == 0)
+        r = add_job(c, conn, source, d->id, job, e);
+    if (r == 0)
         r = store_commit(conn, e);
-    return r < 0 ? r : 1;
-}
-
-static int add_job(struct ci *c, const char *source, const char *id, struct error *e)
-{
-    char job[ID_LEN + 1];
-    _cleanup_json_ json_t *arguments = json_pack("{s:s, s:s}", "source", source, "id", id);
-    return arguments ? jobs_add(c->jobs, JOB, arguments, clock_now_ms() + JOB_TIME_MS, job, e)
-                     : error_set(e, ERR_INTERNAL, "No memory.");
+    if (r < 0)
+        return r;
+    jobs_added(c->jobs, job);
+    return 1;
 }
 
 static int check_json(const struct ci_delivery *d, struct error *e)
@@ -124,11 +129,7 @@ int ci_receive(void *room, struct request *rq, struct reply *rp, struct error *e
     if (r < 0)
         return r;
     bool fresh = r == 1;
-    /* Without its job it is found at the next look of the keeper. */
-    struct error late = ERROR_INIT;
-    if (fresh && add_job(c, s->ops->name, d.id, &late) < 0)
-        log_warn("Delivery %s waits: %s", d.id, late.message);
-    error_done(&late);
+    failpoint("ci", "keep", "after");
     struct jw *w = reply_json(rp, 202);
     jw_object(w);
     jw_key(w, "delivery_id"), jw_string(w, d.id);
@@ -225,7 +226,9 @@ static int work(struct ci *c, struct ci_source *s, const struct key *k, const ch
                 struct error *e)
 {
     struct reading w = { .ci = c, .source = s };
+    failpoint("ci", "facts", "before");
     int r = take_facts(c, s, &w, event, payload, e);
+    failpoint("ci", "facts", "after");
     if (r == 0 && *w.batch.job)
         jobs_added(c->jobs, w.batch.job);
     if (r == 0 && *w.batch.run)
@@ -263,32 +266,6 @@ static int run(void *ctx, struct job *job, struct error *e)
 int ci_deliveries_open(struct ci *c, struct error *e)
 {
     return jobs_register(c->jobs, &(struct job_kind){ .name = JOB, .run = run, .ctx = c, .title = "Read a delivery of CI" }, e);
-}
-
-/* Deliveries that were kept and got no job, because the hub died between the two. */
-int ci_deliveries_resume(struct ci *c, struct error *e)
-{
-    struct key *keys = calloc(RESUMED_MAX, sizeof *keys);
-    size_t n = 0;
-    _cleanup_conn_ struct store_conn *conn = NULL;
-    _cleanup_rows_ struct store_rows *rows = NULL;
-    int r = keys ? store_acquire(c->store, STORE_READ, &conn, e) : error_set(e, ERR_INTERNAL, "No memory.");
-    if (r == 0)
-        r = store_query(conn, e, &rows,
-                        "SELECT source, id FROM webhook_deliveries d WHERE verdict = 'waiting' AND received_at < $1 AND NOT "
-                        "EXISTS (SELECT 1 FROM jobs j WHERE j.kind = '" JOB "' AND j.state IN ('waiting', 'running') AND "
-                        "j.arguments LIKE '%' || d.id || '%') ORDER BY received_at LIMIT $2",
-                        "ii", clock_now_ms() - 5000, (int64_t)RESUMED_MAX);
-    while (r == 0 && (r = rows_next(rows, e)) == 1) {
-        str_copy(keys[n].source, sizeof keys[n].source, rows_text(rows, 0));
-        str_copy(keys[n].id, sizeof keys[n].id, rows_text(rows, 1));
-        n++;
-        r = 0;
-    }
-    for (size_t i = 0; r == 0 && i < n; i++)
-        r = add_job(c, keys[i].source, keys[i].id, e);
-    free(keys);
-    return r;
 }
 
 /* ---- list ---- */

@@ -29,7 +29,6 @@ struct ci_source *ci_source_named(struct ci *c, const char *name); /* NULL: none
 
 /* ci_deliveries.c */
 int ci_deliveries_open(struct ci *c, struct error *e); /* its job kind */
-int ci_deliveries_resume(struct ci *c, struct error *e);
 int ci_receive(void *room, struct request *rq, struct reply *rp, struct error *e);
 int ci_list_deliveries(void *room, struct request *rq, struct reply *rp, struct error *e);
 

@@ -5,7 +5,7 @@
 
 #include <stdio.h>
 
-/* Each ten minutes, and at the start: deliveries without a job get one, runs that no delivery told of are asked for, what
+/* Each ten minutes, and at the start: runs that no delivery told of are asked for, what
  * waited or was kept too long goes. What comes by the API takes the very path of deliveries, so nothing counts twice. */
 
 #define JOB "ci-keeper"
@@ -173,9 +173,7 @@ static int run(void *ctx, struct job *job, struct error *e)
 {
     struct ci *c = ctx;
     MAGIC_CHECK(c, CI_MAGIC);
-    int r = ci_deliveries_resume(c, e);
-    if (r == 0)
-        r = ci_wanted_tidy(c, e);
+    int r = ci_wanted_tidy(c, e);
     if (r == 0)
         r = forget(c, e);
     if (r == 0)

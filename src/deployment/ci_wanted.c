@@ -1,6 +1,7 @@
 #define LOG_ROOM "ci"
 #include "deployment/ci_internal.h"
 
+#include "base/failpoint.h"
 #include "base/log.h"
 
 #include <stdio.h>
@@ -193,7 +194,9 @@ static int deploy(struct ci *c, struct job *job, const struct wanted *w, struct 
 {
     char id[ID_LEN + 1] = "";
     struct error why = ERROR_INIT;
+    failpoint("ci", "ask", "before");
     int r = ask(c, w, id, &why);
+    failpoint("ci", "ask", "after");
     bool away = r == -(int)ERR_UNAVAILABLE || r == -(int)ERR_UPSTREAM_TIMEOUT;
     if (r < 0 && away && clock_now_ms() < w->updated_ms + UNAVAILABLE_MS) {
         job->again_after_ms = LOOK_EACH_MS;

@@ -14,7 +14,8 @@ before(() => github.start());
 after(() => github.stop());
 
 describe(`CI on ${flavour.name}`, { skip: flavour.skip || Registry.skip }, () => {
-  const rig = useRig(flavour, () => ({ env: { GITHUB_WEBHOOK_SECRET: secret, GITHUB_BASE_URL: github.url, GITHUB_TOKEN: GithubApi.token } }));
+  const env = () => ({ GITHUB_WEBHOOK_SECRET: secret, GITHUB_BASE_URL: github.url, GITHUB_TOKEN: GithubApi.token });
+  const rig = useRig(flavour, () => ({ env: env() }));
   const take = async (event: string, payload: unknown): Promise<any> => worked(rig.hub, await deliver(rig.hub, event, payload));
   const rule = (body: any) => rig.hub.ok('POST', '/ci/rules', { body });
   const approvals = async (name: string) => (await rig.hub.ok('GET', '/ci/approvals', { query: { service: name } })).approvals;
@@ -64,6 +65,23 @@ describe(`CI on ${flavour.name}`, { skip: flavour.skip || Registry.skip }, () =>
     await take('workflow_run', completed({ id: 700, head_branch: 'gated', run_number: 70, conclusion: 'cancelled' }));
     assert.equal((await deployment(rig.hub, under[0]!.id)).status.state, 'cancelled');
   });
+
+  for (const [i, point] of ['keep:after', 'facts:before', 'facts:after', 'ask:before', 'ask:after'].entries()) {
+    test(`a hub that dies at ${point} deploys what it was told, once`, async () => {
+      const name = `once-${i}`, branch = name;
+      await rig.serve(name, await rig.demo('k0'));
+      await rule({ match: { repository, branch }, service: name, image: (await rig.demo('k1')).replace(/k1$/, 'k{number}') });
+      await rig.hub.stop();
+      await rig.hub.restart({ env: { ...env(), HBCLOUD_FAILPOINT: `ci:${point}` } });
+      await deliver(rig.hub, 'workflow_run', completed({ id: 900 + i, head_branch: branch, run_number: 1 })).catch(() => undefined);
+      await waitFor(() => !rig.hub.running, { what: `the death at ${point}` });
+      await rig.hub.restart({ env: env() });
+      const id = await waitFor(async () => (await approvals(name))[0]?.deploymentId, { what: 'the deployment' });
+      assert.equal((await ended(rig.hub, id)).status.state, 'completed');
+      const all = (await rig.hub.ok('GET', '/deployments', { query: { service_id: name, trigger: 'github_actions' } })).deployments;
+      assert.deepEqual(all.map((d) => [d.status.state, d.deployment.initiatedBy.startsWith('rule ')]), [['completed', true], ['completed', false]]);
+    });
+  }
 
   test('an approval, then the deployment; a rule for another environment deploys nothing', async () => {
     await rig.serve('asked', await rig.demo('a0'), { environment: 'staging' });
