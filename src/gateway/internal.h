@@ -93,6 +93,9 @@ int gateway_settle_locked(struct gateway *g, uint64_t generation, struct error *
 /* handlers.c: the route's document for events, a part of the API's; under the lock. New reference. */
 json_t *route_document(struct gateway *g, const struct route *x);
 
+/* handshake.c: waits, 20 s at most, until the names of `x` that `before` (NULL: none) lacks can be asked for by TLS.
+ * ERR_UPSTREAM with the cause. */
+int gateway_await_certificates(struct gateway *g, const struct route *x, const struct route *before, struct error *e);
 /* figures.c: what the router counted, over changes of its configuration; NULL: it does not answer. New reference. */
 json_t *gateway_figures(struct gateway *g);
 

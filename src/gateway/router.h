@@ -30,6 +30,8 @@ struct router_info {
 struct router;
 struct router_ops {
     int (*info)(struct router *r, struct router_info *ret, struct error *e);
+    /* Whether names are free: ERR_CONFLICT when the owner's own part of the configuration serves one, which ours would hide. */
+    int (*check)(struct router *r, const json_t *domains, struct error *e);
     /* Makes the owned part exactly these routes; unchanged ones cost nothing. A refused route is left out as it was and
      * says so in its verdict; the others stand. `*ret_reloads`: changes of configuration that were needed. */
     int (*apply)(struct router *r, const struct router_route *routes, size_t n, struct router_verdict *ret_verdicts,

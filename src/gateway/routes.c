@@ -182,12 +182,6 @@ static int check_conflicts_locked(struct gateway *g, const struct route *x, stru
     return 0;
 }
 
-static int check_reached(struct gateway *g, struct error *e)
-{
-    struct router_info info;
-    return g->router->ops->info(g->router, &info, e);
-}
-
 int gateway_route_check(struct gateway *g, const char *service_id, const json_t *specification, struct error *e)
 {
     if (!gateway_wants_route(g, specification))
@@ -199,7 +193,7 @@ int gateway_route_check(struct gateway *g, const char *service_id, const json_t 
     (void)pthread_mutex_lock(&g->lock);
     r = check_conflicts_locked(g, x, e);
     (void)pthread_mutex_unlock(&g->lock);
-    return r == 0 ? check_reached(g, e) : r;
+    return r == 0 ? g->router->ops->check(g->router, x->domains, e) : r;
 }
 
 /* ---- putting ---- */
@@ -241,6 +235,19 @@ static int verdict_locked(struct gateway *g, const char *service_id, struct erro
     return 0;
 }
 
+/* Others go on meanwhile. */
+static int await_locked(struct gateway *g, const char *service_id, const struct route *before, struct error *e)
+{
+    const struct route *now = map_get(g->routes, service_id);
+    _cleanup_(route_free_ptr) struct route *copy = now ? route_copy(now) : NULL;
+    if (!copy)
+        return 0;
+    (void)pthread_mutex_unlock(&g->lock);
+    int r = gateway_await_certificates(g, copy, before, e);
+    (void)pthread_mutex_lock(&g->lock);
+    return r;
+}
+
 static int put_locked(struct gateway *g, struct route *x, bool *ret_changed, struct error *e)
 {
     const struct route *old = map_get(g->routes, x->service_id);
@@ -267,12 +274,16 @@ static int put_locked(struct gateway *g, struct route *x, bool *ret_changed, str
     r = gateway_settle_locked(g, mine, e);
     if (r == 0)
         r = verdict_locked(g, service_id, e);
+    if (r == 0)
+        r = await_locked(g, service_id, before, e);
     if (r < 0) {
         restore_locked(g, service_id, &before);
         return r;
     }
     *ret_changed = true;
-    gateway_tell(g, before ? "route.updated" : "route.created", map_get(g->routes, service_id));
+    const struct route *now = map_get(g->routes, service_id);
+    if (now) /* else its service was deleted meanwhile */
+        gateway_tell(g, before ? "route.updated" : "route.created", now);
     return 0;
 }
 

@@ -120,6 +120,12 @@ describe('the gateway', { skip }, () => {
     assert.match(end.status.message ?? '', /shop\.example\.org belongs to the service shop/);
   });
 
+  test('a domain that the owner serves himself is refused beforehand', async () => {
+    const end = await rig.deploy('usurper', await rig.demo('1'), at('mine.example.net'));
+    assert.equal(end.status.state, 'failed');
+    assert.match(end.status.message ?? '', /own configuration has a route for mine\.example\.net/);
+  });
+
   test('O08 an emptied Caddy is whole again within 10 s, nobody acting', async () => {
     const events = await rig.events();
     await caddy.load({ apps: { http: { servers: { owner: caddy.ownersServer } } } });
@@ -160,6 +166,22 @@ describe('the gateway', { skip }, () => {
     await waitFor(async () => (await caddy.get('fine.example.org')).status === 404, { what: 'no route' });
     const left = readdirSync(join(rig.hub.dataDir, 'upstreams'));
     assert.ok(left.length > 0 && left.every((name) => readFileSync(join(rig.hub.dataDir, 'upstreams', name), 'utf8').startsWith('127.0.0.1:')), left.join(' '));
+  });
+});
+
+describe('a Caddy without any configuration', { skip }, () => {
+  const caddy = useCaddy({ apps: {} });
+  const rig = useRig(dockerOld, () => ({
+    env: { CADDY_ADMIN_URL: caddy.adminUrl, HBCLOUD_DOMAIN: 'example.org', HBCLOUD_CADDY_LISTEN: `127.0.0.1:${caddy.port}`, HBCLOUD_CADDY_ISSUER: 'none' },
+  }));
+
+  test('gets a server of our own, with figures', async () => {
+    const { networking } = await rig.serve('shop', await rig.demo('1'), at('shop.example.org'));
+    assert.equal(networking.url, `http://shop.example.org:${caddy.port}`);
+    assert.equal((await caddy.get('shop.example.org', '/version')).body.trim(), '1');
+    assert.equal((await caddy.get('nobody.example.org')).status, 404);
+    assert.deepEqual(Object.keys(await caddy.config('/apps/http/servers')), ['hbcloud']);
+    await waitFor(async () => (await route(rig.hub, 'shop')).figures!.responses['2xx'] > 0, { what: 'the first figure' });
   });
 });
 

@@ -52,6 +52,7 @@ static char *render(struct router *router, const struct router_route *route)
 
 static const struct router_ops ops = {
     .info = info,
+    .check = caddy_check,
     .apply = caddy_apply,
     .intact = caddy_intact,
     .render = render,

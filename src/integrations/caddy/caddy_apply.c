@@ -51,6 +51,29 @@ static json_t *find_route(const json_t *part, const char *name)
     return NULL;
 }
 
+/* The tag begins with the path: of a part that stands in another server than the one that is set now. */
+static bool elsewhere(const struct caddy *c, const char *tag)
+{
+    char path[300];
+    if (!c->server || !tag[0])
+        return false;
+    (void)snprintf(path, sizeof path, "\"/config/apps/http/servers/%s/", c->server);
+    return !str_starts(tag, path);
+}
+
+static void take_out(struct work *w, const char *id)
+{
+    char path[80], tag[256];
+    _cleanup_json_ json_t *now = NULL;
+    _cleanup_error_ struct error e = ERROR_INIT;
+    (void)snprintf(path, sizeof path, "/id/%s", id);
+    if (caddy_read(w->c, path, &now, tag, sizeof tag, &e) < 0 || !now || !elsewhere(w->c, tag))
+        return;
+    _cleanup_response_ struct http_client_response rs;
+    if (caddy_call(w->c, "DELETE", path, NULL, tag, &rs, &e) == 0)
+        w->reloads++;
+}
+
 static int read_part(struct work *w, struct error *e)
 {
     json_t *part = NULL;
@@ -245,6 +268,11 @@ int caddy_apply(struct router *router, const struct router_route *routes, size_t
     struct error own = ERROR_INIT, *said = e ? e : &own;
     (void)pthread_mutex_lock(&w.c->turn);
     int r = read_part(&w, said);
+    if (r == 0 && elsewhere(w.c, w.tag)) {
+        take_out(&w, ID_PART);
+        take_out(&w, ID_UNKNOWN);
+        r = read_part(&w, said);
+    }
     if (r == 0)
         ask_modules(w.c);
     if (r == 0)

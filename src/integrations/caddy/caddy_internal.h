@@ -59,6 +59,8 @@ int caddy_ensure(struct caddy *c, const char *id, const json_t *wanted,
                  int (*insert)(struct caddy *c, const json_t *object, struct error *e), struct error *e);
 int caddy_insert_unknown(struct caddy *c, const json_t *object, struct error *e);
 int caddy_insert_policy(struct caddy *c, const json_t *object, struct error *e);
+/* ERR_CONFLICT: a route of the owner's own, in the server that is meant, names one of these hosts. */
+int caddy_check(struct router *r, const json_t *domains, struct error *e);
 /* Where clients reach the server that has the routes. */
 int caddy_front(struct caddy *c, struct router_info *ret, struct error *e);
 

@@ -152,6 +152,50 @@ int caddy_ensure(struct caddy *c, const char *id, const json_t *wanted,
     return r < 0 ? r : 1;
 }
 
+/* ---- what the owner serves himself ---- */
+
+static bool holds(const json_t *array, const json_t *text)
+{
+    size_t i;
+    json_t *x;
+    json_array_foreach (array, i, x)
+        if (json_string_value(x) && str_ieq(json_string_value(x), json_string_value(text)))
+            return true;
+    return false;
+}
+
+static const char *owners_host(const json_t *route, const json_t *domains)
+{
+    size_t i, k;
+    json_t *set, *host;
+    const char *id = json_str(route, "@id");
+    if (id && (str_eq(id, ID_PART) || str_eq(id, ID_UNKNOWN)))
+        return NULL;
+    json_array_foreach (json_object_get(route, "match"), i, set)
+        json_array_foreach (json_object_get(set, "host"), k, host)
+            if (holds(domains, host))
+                return json_string_value(host);
+    return NULL;
+}
+
+int caddy_check(struct router *router, const json_t *domains, struct error *e)
+{
+    struct caddy *c = (struct caddy *)router;
+    size_t i;
+    json_t *route;
+    _cleanup_json_ json_t *servers = NULL;
+    int r = caddy_read(c, SERVERS, &servers, NULL, 0, e);
+    if (r < 0)
+        return r;
+    const char *name = choose(c, servers), *host;
+    if (!name)
+        return c->server ? missing_server(c, e) : 0;
+    json_array_foreach (json_object_get(json_object_get(servers, name), "routes"), i, route)
+        if ((host = owners_host(route, domains)))
+            return error_set(e, ERR_CONFLICT, "Caddy's own configuration has a route for %s (server %s); remove it there first.", host, name);
+    return 0;
+}
+
 /* ---- where clients reach it ---- */
 
 static uint16_t port_of(const char *listen)

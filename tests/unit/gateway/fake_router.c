@@ -11,7 +11,12 @@ static int gone(const struct fake_router *f, struct error *e)
 
 static int info(struct router *r, struct router_info *ret, struct error *e)
 {
-    *ret = (struct router_info){ .host = "127.0.0.1", .port = 8443, .tls = true };
+    *ret = (struct router_info){ .host = "127.0.0.1", .port = 8080 };
+    return gone((struct fake_router *)r, e);
+}
+
+static int check(struct router *r, const json_t *domains UNUSED, struct error *e)
+{
     return gone((struct fake_router *)r, e);
 }
 
@@ -66,6 +71,6 @@ static void nothing(struct router *r UNUSED)
 
 void fake_router_init(struct fake_router *f)
 {
-    static const struct router_ops ops = { info, apply, intact, render, in_flight, figures, nothing };
+    static const struct router_ops ops = { info, check, apply, intact, render, in_flight, figures, nothing };
     *f = (struct fake_router){ .router.ops = &ops };
 }

@@ -206,6 +206,27 @@ static void a_server_that_is_not_there_is_named(void **state)
     assert_non_null(strstr(f->e.message, "no server \"other\""));
 }
 
+static void a_name_that_the_owner_serves_himself_is_refused(void **state)
+{
+    struct fixture *f = *state;
+    _cleanup_json_ json_t *taken = json_pack("[s, s]", "free.example.org", "mine.example.net");
+    apply_all(f, 1, 1);
+    assert_int_equal(f->router->ops->check(f->router, f->domains[0], &f->e), 0); /* ours */
+    assert_int_equal(f->router->ops->check(f->router, taken, &f->e), -ERR_CONFLICT);
+    assert_non_null(strstr(f->e.message, "mine.example.net"));
+}
+
+static void another_server_is_moved_to(void **state)
+{
+    struct fixture *f = *state;
+    apply_all(f, 2, 1);
+    open_router(f, (struct caddy_options){ .server = "old" });
+    apply_all(f, 2, 2);
+    assert_int_equal(count(f), 0);
+    _cleanup_json_ json_t *moved = fake_caddy_at(f->caddy, "/apps/http/servers/old/routes/0");
+    assert_string_equal(json_str(moved, "@id"), "hbcloud");
+}
+
 static void rates_are_limited_only_where_a_module_does_it(void **state)
 {
     struct fixture *f = *state;
@@ -304,6 +325,8 @@ int main(void)
         CASE(O08_a_lost_configuration_is_noticed_and_brought_back),
         CASE(an_admin_api_that_is_away_is_unavailable),
         CASE(a_server_that_is_not_there_is_named),
+        CASE(a_name_that_the_owner_serves_himself_is_refused),
+        CASE(another_server_is_moved_to),
         CASE(rates_are_limited_only_where_a_module_does_it),
         CASE(unknown_names_are_answered_behind_the_owners_routes),
         CASE(names_come_before_wildcards),

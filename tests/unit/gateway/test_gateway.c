@@ -232,7 +232,7 @@ static void the_same_again_costs_nothing_and_survives_a_restart(void **state)
     assert_false(changed);
     assert_int_equal(f->router.applied, applied + 1); /* the first comparison of the new run */
     assert_true(gateway_url(f->gateway, "web", url, sizeof url));
-    assert_string_equal(url, "https://web.example.org:8443");
+    assert_string_equal(url, "http://web.example.org:8080");
 }
 
 static void more_instances_than_slots_get_more_and_keep_them(void **state)
