@@ -25,6 +25,13 @@ static json_t *masked(const json_t *request)
     return copy;
 }
 
+/* As it is when the request is answered: a new service is registered by its deployment. */
+static bool is_registered(const struct plan *p)
+{
+    _cleanup_json_ json_t *x = entity_document(p->service);
+    return gateway_registered(p->deployments->gateway, json_str(x, "monitoring.consulServiceId"));
+}
+
 static void answer(struct plan *p, struct reply *rp, int status)
 {
     static const char *const setups[] = { "datadog_configured", "newrelic_configured", "sentry_configured",
@@ -34,9 +41,9 @@ static void answer(struct plan *p, struct reply *rp, int status)
     jw_key(w, "deployment_id"), jw_string(w, p->deployment_id);
     jw_key(w, "service_instance"), jw_raw(w, p->service->json->data, p->service->json->len);
     jw_key(w, "monitoring_setup"), jw_object(w);
-    /* None of these is connected by this version: the truth is false. */
+    /* The others are not connected by this version: the truth is false. */
     for (size_t i = 0; i < ARRAY_LEN(setups); i++)
-        jw_key(w, setups[i]), jw_bool(w, false);
+        jw_key(w, setups[i]), jw_bool(w, i == ARRAY_LEN(setups) - 1 && is_registered(p));
     jw_end(w);
     jw_end(w);
     reply_etag(rp, p->service->etag);

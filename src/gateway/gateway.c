@@ -1,5 +1,7 @@
 #define LOG_ROOM "gateway"
+#include "gateway/certificates.h"
 #include "gateway/internal.h"
+#include "gateway/registrar.h"
 
 #include "base/log.h"
 
@@ -399,7 +401,6 @@ int gateway_open(const struct gateway_options *o, struct gateway **ret, struct e
     g->runtime = o->runtime;
     g->jobs = o->jobs;
     g->router = o->router;
-    g->discovery = o->discovery;
     g->reached = true;
     int r = prepare(g, o, e);
     if (r == 0 && g->router && mkdir(g->slot_directory, 0755) < 0 && errno != EEXIST)
@@ -410,6 +411,10 @@ int gateway_open(const struct gateway_options *o, struct gateway **ret, struct e
         r = route_rows_load(g, e);
     if (r == 0 && g->router && g->events && events_listen(g->events, on_event, g) < 0)
         r = error_set(e, ERR_INTERNAL, "No memory.");
+    if (r == 0 && g->router)
+        r = certificates_open(g, &g->certificates, e);
+    if (r == 0 && o->discovery)
+        r = registrar_open(o->store, o->events, o->discovery, &g->registrar, e);
     if (r < 0) {
         gateway_close(g);
         return r;
@@ -422,8 +427,11 @@ int gateway_open(const struct gateway_options *o, struct gateway **ret, struct e
 
 int gateway_start(struct gateway *g, struct error *e)
 {
-    if (!g->router)
-        return 0;
+    int r = g->registrar ? registrar_start(g->registrar, e) : 0;
+    if (r == 0 && g->certificates)
+        r = certificates_start(g->certificates, e);
+    if (r < 0 || !g->router)
+        return r;
     g->running = true;
     if (pthread_create(&g->thread, NULL, run, g) == 0)
         return 0;
@@ -442,6 +450,8 @@ void gateway_stop(struct gateway *g)
     (void)pthread_mutex_unlock(&g->lock);
     if (running)
         (void)pthread_join(g->thread, NULL);
+    certificates_stop(g->certificates);
+    registrar_stop(g->registrar);
     (void)pthread_mutex_lock(&g->lock);
     g->running = false;
     (void)pthread_mutex_unlock(&g->lock);
@@ -452,6 +462,8 @@ void gateway_close(struct gateway *g)
     if (!g)
         return;
     gateway_stop(g);
+    certificates_free(g->certificates);
+    registrar_free(g->registrar);
     map_free(g->routes);
     json_decref(g->gone);
     json_decref(g->totals);

@@ -97,7 +97,13 @@ void gateway_probe_stop(struct gateway_probe *p); /* NULL is fine */
 
 /* ---- discovery ---- */
 bool gateway_discovers(struct gateway *g);
-int gateway_register(struct gateway *g, const struct discovery_instance *instance, struct error *e); /* again: 0 */
-int gateway_deregister(struct gateway *g, const char *instance_id, struct error *e);                 /* gone: 0 */
+/* Wanted from now on, over restarts of the hub and of the registry. ERR_UPSTREAM: the registry refused, it is not wanted.
+ * A registry that does not answer is told when it does: 0. Again: 0. */
+int gateway_register(struct gateway *g, const struct discovery_instance *instance, struct error *e);
+int gateway_deregister(struct gateway *g, const char *instance_id, struct error *e); /* gone, or gone later: 0 */
+bool gateway_registered(struct gateway *g, const char *instance_id); /* the registry has it, by what is known; NULL id: no */
+/* Who this hub is to a registry: a UUID, made once a database. */
+#define GATEWAY_IDENTITY_LEN 36
+int gateway_identity(struct store *store, char ret[GATEWAY_IDENTITY_LEN + 1], struct error *e);
 
 #endif

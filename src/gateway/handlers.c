@@ -1,4 +1,5 @@
 /* GET /routes and GET /routes/{serviceId}: routes as they are wanted, the router's word on each, and what passed through. */
+#include "gateway/certificates.h"
 #include "gateway/internal.h"
 
 #include <errno.h>
@@ -215,5 +216,8 @@ static int get_route(void *room, struct request *rq, struct reply *rp, struct er
 const struct api_operation gateway_operations[] = {
     { "listRoutes", list_routes },
     { "getRoute", get_route },
+    { "listCertificates", gateway_list_certificates },
+    { "getCertificate", gateway_get_certificate },
+    { "listRegistrations", gateway_list_registrations },
 };
 const size_t gateway_operation_count = ARRAY_LEN(gateway_operations);

@@ -33,7 +33,8 @@ struct gateway {
     struct runtime *runtime;
     struct jobs *jobs;
     struct router *router;
-    struct discovery *discovery;
+    struct certificates *certificates; /* NULL: no router is configured */
+    struct registrar *registrar; /* NULL: no service registry is configured */
     char *slot_directory, *domain;
 
     pthread_mutex_t lock; /* all below */
@@ -98,6 +99,9 @@ json_t *route_document(struct gateway *g, const struct route *x);
 int gateway_await_certificates(struct gateway *g, const struct route *x, const struct route *before, struct error *e);
 /* figures.c: what the router counted, over changes of its configuration; NULL: it does not answer. New reference. */
 json_t *gateway_figures(struct gateway *g);
+
+/* discovery.c */
+int gateway_list_registrations(void *room, struct request *rq, struct reply *rp, struct error *e);
 
 /* slots.c */
 unsigned slots_for(unsigned instances); /* how many a service gets that has so many instances */

@@ -213,7 +213,7 @@ static const char *failure_of(const struct flight *x, CURLcode code, char *ret, 
         return NULL;
     if (code == CURLE_OPERATION_TIMEDOUT)
         return x->probe->timeout_words;
-    (void)snprintf(ret, size, "%s", x->words[0] ? x->words : curl_easy_strerror(code));
+    str_copy(ret, size, x->words[0] ? x->words : curl_easy_strerror(code));
     return ret;
 }
 

@@ -3,6 +3,7 @@
 
 #include "base/str.h"
 #include "integrations/caddy/caddy.h"
+#include "integrations/consul/consul.h"
 
 static int open_router(struct hub *h, struct error *e)
 {
@@ -20,6 +21,18 @@ static int open_router(struct hub *h, struct error *e)
                             &h->router, e);
 }
 
+static int open_discovery(struct hub *h, struct error *e)
+{
+    char id[GATEWAY_IDENTITY_LEN + 1];
+    if (!settings_has(h->settings, "consul.address"))
+        return 0;
+    int r = gateway_identity(h->store, id, e);
+    return r < 0 ? r : consul_discovery_new(&(struct consul_options){ .address = settings_str(h->settings, "consul.address"),
+                                                                      .token = settings_secret(h->settings, "consul.token"),
+                                                                      .owner = id },
+                                            &h->discovery, e);
+}
+
 int hub_open_gateway(struct hub *h, struct error *e)
 {
     _cleanup_free_ char *own = str_printf("%s/upstreams", h->data);
@@ -27,6 +40,8 @@ int hub_open_gateway(struct hub *h, struct error *e)
     if (!own)
         return error_set(e, ERR_INTERNAL, "No memory.");
     int r = open_router(h, e);
+    if (r == 0)
+        r = open_discovery(h, e);
     return r < 0 ? r : gateway_open(&(struct gateway_options){ .store = h->store,
                                                    .events = h->events,
                                                    .runtime = h->runtime,

@@ -121,6 +121,27 @@ CREATE TABLE gateway_routes (
     reason TEXT NOT NULL,
     updated_at BIGINT NOT NULL
 );
+-- Who this hub is to a service registry: what carries it is its own.
+CREATE TABLE gateway_identity (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    id VARCHAR(36) NOT NULL
+);
+-- What a service registry is to know; what it does know is asked of it.
+CREATE TABLE gateway_registrations (
+    id VARCHAR(255) PRIMARY KEY,
+    document TEXT NOT NULL,
+    updated_at BIGINT NOT NULL
+);
+-- A certificate that a route's domain has shown: a row a renewal. Times of the first and of the last look.
+CREATE TABLE gateway_certificates (
+    domain VARCHAR(253) NOT NULL,
+    serial VARCHAR(64) NOT NULL,
+    issuer TEXT NOT NULL,
+    document TEXT NOT NULL,
+    first_seen_at BIGINT NOT NULL,
+    last_seen_at BIGINT NOT NULL,
+    PRIMARY KEY (domain, serial)
+);
 
 -- runtime
 
