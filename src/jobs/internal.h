@@ -48,6 +48,7 @@ const struct job_kind *job_kind_of(const struct jobs *j, const char *name); /* N
 /* A place for one more job of the kind, as its max_parallel has it. A kind that is not known has one. */
 bool job_kind_enter(struct jobs *j, const char *name);
 void job_kind_leave(struct jobs *j, const char *name);
+bool job_is_here(struct jobs *j, const char *id); /* a worker of ours has it */
 void jobs_wake(struct jobs *j);
 /* Sets the flag of the worker that has this job (and, unless fence is 0, this taking of it). */
 void jobs_flag(struct jobs *j, const char *id, int64_t fence, bool cancelled);

@@ -53,6 +53,16 @@ const struct job_kind *job_kind_of(const struct jobs *j, const char *name)
     return NULL;
 }
 
+bool job_is_here(struct jobs *j, const char *id)
+{
+    bool here = false;
+    (void)pthread_mutex_lock(&j->lock);
+    for (unsigned i = 0; i < j->worker_count; i++)
+        here = here || str_eq(j->workers[i].job_id, id);
+    (void)pthread_mutex_unlock(&j->lock);
+    return here;
+}
+
 bool job_kind_enter(struct jobs *j, const char *name)
 {
     const struct job_kind *k = job_kind_of(j, name);

@@ -22,12 +22,14 @@ static int find_due(struct jobs *j, struct store_conn *c, int64_t now, struct ta
 {
     _cleanup_rows_ struct store_rows *rows = NULL;
     int r = store_query(c, e, &rows,
-                        "SELECT id, kind, arguments, attempt, deadline_at, fence, interrupted, cancel_requested_at FROM jobs "
+                        "SELECT id, kind, arguments, attempt, deadline_at, fence, interrupted, cancel_requested_at, state FROM jobs "
                         "WHERE (state = 'waiting' AND next_run_at <= $1) OR (state = 'running' AND lease_expires_at < $2) "
                         "ORDER BY next_run_at LIMIT $3",
                         "iii", now, now, (int64_t)DUE_MAX);
     while (r == 0 && (r = rows_next(rows, e)) == 1) {
-        if (job_kind_enter(j, rows_text(rows, 1))) {
+        /* After the machine slept our own leases have ended, too, and are renewed in a moment. */
+        bool ours = str_eq(rows_text(rows, 8), "running") && job_is_here(j, rows_text(rows, 0));
+        if (!ours && job_kind_enter(j, rows_text(rows, 1))) {
             read_due(rows, ret);
             return 1;
         }

@@ -546,6 +546,29 @@ static void a_lease_is_renewed_while_the_job_is_worked_on(void **state)
     wait_for_state(f, id, "done");
 }
 
+/* A laptop that slept: by the clock the lease is long over, but nobody else has the job. */
+static void a_clock_that_jumps_does_not_run_a_job_twice(void **state)
+{
+    struct fixture *f = *state;
+    char id[37], other[37], expires[32];
+    f->gates = 0;
+    add_to(f->jobs, "test", "", 1, clock_now_ms() + DAY_MS, id);
+    wait_for_at_least(f, &f->running, 1);
+    passed_ms += 3600000;
+    add_to(f->jobs, "test", "", 2, clock_now_ms() + DAY_MS, other); /* the free worker looks at once */
+    wait_for_at_least(f, &f->running, 2);
+    int64_t until = read_clock(CLOCK_MONOTONIC) + WAIT_MS;
+    do
+        column(f, id, "lease_expires_at", expires, sizeof expires), pause_shortly();
+    while (atoll(expires) < clock_now_ms() && read_clock(CLOCK_MONOTONIC) < until);
+    assert_true(atoll(expires) > clock_now_ms());
+    set(f, &f->gates, -1);
+    wait_for_state(f, id, "done");
+    wait_for_state(f, other, "done");
+    assert_int_equal(f->seen[1], 1);
+    assert_int_equal(f->seen[2], 1);
+}
+
 /* Whoever lost its lease is told, and does not write the end of a job that is another's. */
 static void a_lost_lease_stops_the_job_and_its_end_is_not_written(void **state)
 {
@@ -962,6 +985,7 @@ int main(void)
         ALONE(a_lease_is_taken_over_when_it_has_ended),
         ALONE(the_only_engine_does_not_wait_for_leases),
         T(a_lease_is_renewed_while_the_job_is_worked_on),
+        T(a_clock_that_jumps_does_not_run_a_job_twice),
         T(a_lost_lease_stops_the_job_and_its_end_is_not_written),
         T(a_bounded_kind_is_tried_so_often_and_says_why_it_ended),
         T(hubs_that_end_in_order_do_not_count_but_crashes_do),
