@@ -73,6 +73,8 @@ describe('a service on several nodes', { skip: dockerOld.skip }, () => {
     const before = await service(hub, 'mobile');
     const from = await nodeOf(before), to = from === 'attic' ? 'cellar' : 'attic';
     await deploy({ name: 'bound', nodeId: from, container: container(), networking: quick });
+    await deploy({ name: 'pair', instances: 2, placement: { labels: { cluster: 'home' } }, container: container(), networking: quick });
+    const stays = (await instances('pair')).find((s) => s.nodeId !== before.nodeId)!;
     spaces[from]!.unplug();
     const began = Date.now();
     const moved = await serviceThat(hub, 'mobile', (s) => s.nodeId !== before.nodeId && s.status.deployment === 'running', lostAfter + 15_000);
@@ -83,6 +85,10 @@ describe('a service on several nodes', { skip: dockerOld.skip }, () => {
     const mine = deployments.filter((d) => d.deployment.initiatedBy === 'hbcloud');
     assert.equal(mine.length, 1, 'it moved once');
     assert.ok(mine[0]!.status.logs.some((l) => l.includes(`Node ${from} does not answer`)));
+    await serviceThat(hub, 'pair', (s) => s.instances.running === 2);
+    const pair = await instances('pair');
+    assert.deepEqual(await Promise.all(pair.map(nodeOf)), [to, to], 'the one that was lost is beside the other');
+    assert.equal(pair.find((s) => s.id === stays.id)!.container.id, stays.container.id, 'which was left alone');
     assert.equal((await service(hub, 'bound')).status.message, `Its node ${from} does not answer.`, 'what is bound to its node waits');
     assert.equal((await containers(spaces[from]!.engine, 'mobile')).length, 1, 'the old one runs on out there');
     spaces[from]!.replug();
