@@ -104,9 +104,15 @@ static void write_gateway(struct jw *w, bool reload, const char *reason)
     jw_end(w);
 }
 
-static bool has_route(const json_t *specification)
+static bool has_domains(const json_t *specification)
 {
     return json_array_size(json_at(specification, "networking.domains")) > 0;
+}
+
+/* Domains, and a proxy that would serve them. */
+static bool has_route(struct deployments *d, const json_t *specification)
+{
+    return d->gateway && has_domains(specification) && gateway_wants_route(d->gateway, specification);
 }
 
 static bool same_at(const json_t *a, const json_t *b, const char *path)
@@ -122,20 +128,20 @@ static void plan_gateway(struct plan *p, struct jw *w)
 {
     static const char *const parts[] = { "networking.domains", "networking.headers", "networking.rateLimit" };
     const json_t *old = p->has_old ? p->old.specification : NULL, *now = p->release.specification;
-    bool same = true;
+    bool before = has_route(p->deployments, old), after = has_route(p->deployments, now), same = true;
     for (size_t i = 0; i < ARRAY_LEN(parts); i++)
         same = same && same_at(old, now, parts[i]);
-    if (!p->deployments->gateway)
-        write_gateway(w, false, "No proxy is configured: the service is reached at its published port.");
-    else if (!has_route(old) && !has_route(now))
-        write_gateway(w, false, "The service has no domains, so there is no route.");
+    if (!before && !after)
+        write_gateway(w, false,
+                      has_domains(now) ? "No proxy is configured: the service is reached at its published port."
+                                       : "The service has no domains, so there is no route.");
     else if (same)
         write_gateway(w, false, "The routes stay as they are: the switch changes no configuration.");
     else
         write_gateway(w, true,
-                      !has_route(old)   ? "A route is added: " RELOAD_COST "."
-                      : !has_route(now) ? "The route goes: " RELOAD_COST "."
-                                        : "The route changes: " RELOAD_COST ".");
+                      !before  ? "A route is added: " RELOAD_COST "."
+                      : !after ? "The route goes: " RELOAD_COST "."
+                               : "The route changes: " RELOAD_COST ".");
 }
 
 static void write_queue(struct deployments *d, const struct entity *service, struct jw *w)
@@ -162,7 +168,7 @@ static void plan_notes(struct plan *p, const json_t *changes, const char *strate
         jw_string(w, "No field changes. The deployment still looks up what the image's tag means now, and starts new containers.");
     if (p->has_old && !scale && str_eq(strategy, "recreate"))
         jw_string(w, "The service does not answer from the stop of the old container to the first good check of the new one.");
-    if (json_array_size(json_at(p->request, "networking.domains")) && !p->deployments->gateway)
+    if (has_domains(p->request) && !has_route(p->deployments, p->request))
         jw_string(w, "The domains lead nowhere while no proxy is configured.");
     jw_end(w);
 }
@@ -247,7 +253,7 @@ int plan_answer_action(struct deployments *d, const char *action, const struct e
     _cleanup_json_ json_t *first = entity_document(service);
     if (!first)
         return error_set(e, ERR_INTERNAL, "No memory.");
-    bool route = d->gateway && json_array_size(json_at(first, "networking.domains"));
+    bool route = has_route(d, first);
     struct jw *w = reply_json(rp, 200);
     team_of(d, service, &t);
     begin_plan(w, action, service->name, 0);

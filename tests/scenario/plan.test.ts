@@ -49,6 +49,8 @@ describe('plan', { skip: dockerOld.skip || Registry.skip }, () => {
     assert.ok(!JSON.stringify([first, change]).includes('c4n4ry'));
     const fixed = await plan('PATCH', '/planned', { container: { name: 'the-one' } });
     assert.deepEqual([fixed.strategy.type, /the-one is fixed/.test(fixed.strategy.reason!), fixed.notes.length], ['recreate', true, 1]);
+    const routed = await plan('PATCH', '/planned', { networking: { domains: ['planned.example.org'] } });
+    assert.deepEqual([routed.gateway.reload, routed.notes], [false, ['The domains lead nowhere while no proxy is configured.']]);
     assert.deepEqual((await plan('PATCH', '/planned', { instances: 3 })).containers.map((c) => c.action), ['keep', 'create', 'create']);
     assert.equal((await plan('PATCH', '/planned', { instances: 3 })).action, 'scale');
     assert.deepEqual((await plan('POST', '/planned/stop')).containers.map((c) => c.action), ['stop']);
