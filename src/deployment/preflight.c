@@ -157,9 +157,9 @@ static int check_alone(struct run *r, struct error *e)
 
 static bool same_project(const struct look *l, const json_t *labels)
 {
-    const char *theirs = json_string_value(json_object_get(labels, "hbcloud.project"));
+    const char *theirs = json_string_value(json_object_get(labels, LABEL_PROJECT));
     const json_t *own = json_at(spec_of(l), "labels");
-    const char *ours = json_string_value(json_object_get(own, "hbcloud.project"));
+    const char *ours = json_string_value(json_object_get(own, LABEL_PROJECT));
     return theirs && str_eq(theirs, ours);
 }
 
@@ -181,10 +181,17 @@ static int check_volumes(struct look *l, struct error *e)
     if (!json_array_size(volumes) || !l->engine->ops->volumes)
         return 0;
     int res = l->engine->ops->volumes(l->engine, &list, &n, e);
-    json_array_foreach (volumes, i, wanted)
+    json_array_foreach (volumes, i, wanted) {
+        bool there = false;
         for (size_t k = 0; res == 0 && k < n; k++)
-            if (str_eq(json_str(wanted, "source"), list[k].name))
-                res = check_volume(l, wanted, &list[k], e);
+            if (str_eq(json_str(wanted, "source"), list[k].name)) {
+                there = true;
+                res = json_flag(wanted, "external", false) ? 0 : check_volume(l, wanted, &list[k], e);
+            }
+        if (res == 0 && !there && json_flag(wanted, "external", false))
+            res = error_set(e, ERR_CONFLICT, "The volume %.200s does not exist, and it is not this service's to make.",
+                            json_str(wanted, "source"));
+    }
     engine_volumes_free(list, n);
     return res;
 }
@@ -198,12 +205,20 @@ static int check_networks(struct look *l, struct error *e)
     if (!json_array_size(networks) || !l->engine->ops->networks)
         return 0;
     int res = l->engine->ops->networks(l->engine, &list, &n, e);
-    json_array_foreach (networks, i, wanted)
-        for (size_t k = 0; res == 0 && k < n; k++)
-            if (str_eq(json_str(wanted, "name"), list[k].name) && json_at(wanted, "internal") &&
-                json_flag(wanted, "internal", false) != list[k].internal)
+    json_array_foreach (networks, i, wanted) {
+        bool there = false;
+        for (size_t k = 0; res == 0 && k < n; k++) {
+            if (!str_eq(json_str(wanted, "name"), list[k].name))
+                continue;
+            there = true;
+            if (json_at(wanted, "internal") && json_flag(wanted, "internal", false) != list[k].internal)
                 res = error_set(e, ERR_CONFLICT, "The network %.100s exists, and it is %s.", list[k].name,
                                 list[k].internal ? "internal" : "not internal");
+        }
+        if (res == 0 && !there && json_flag(wanted, "external", false))
+            res = error_set(e, ERR_CONFLICT, "The network %.100s does not exist, and it is not this service's to make.",
+                            json_str(wanted, "name"));
+    }
     engine_networks_free(list, n);
     return res;
 }

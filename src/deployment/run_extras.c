@@ -143,7 +143,7 @@ int run_ensure_networks(struct run *r, const char *node, struct error *e)
     if (res < 0 || !g->ops->network_ensure)
         return res;
     json_array_foreach (list, i, network)
-        if (res == 0)
+        if (res == 0 && !json_flag(network, "external", false))
             res = g->ops->network_ensure(g, json_str(network, "name"), json_flag(network, "internal", false), labels, e);
     return res;
 }
@@ -155,11 +155,13 @@ int run_ensure_volumes(struct run *r, const char *node, struct error *e)
     size_t i;
     json_t *v;
     struct container_engine *g = NULL;
-    _cleanup_json_ json_t *labels = json_pack("{s:s}", LABEL_SERVICE, r->name);
+    const char *project =
+        json_string_value(json_object_get(json_at(r->release.specification, "labels"), LABEL_PROJECT));
+    _cleanup_json_ json_t *labels = json_pack("{s:s, s:s*}", LABEL_SERVICE, r->name, LABEL_PROJECT, project);
     int res = instance_engine(r, node, &g, e);
     json_array_foreach (json_at(r->release.specification, "container.volumes"), i, v) {
         const char *source = json_str(v, "source");
-        if (res == 0 && source[0] != '/')
+        if (res == 0 && source[0] != '/' && !json_flag(v, "external", false))
             res = g->ops->volume_ensure(g, source, labels, e);
     }
     return res;

@@ -6,6 +6,9 @@
 #include <stdio.h>
 #include <sys/socket.h>
 
+/* What serves no port and has no check of its own is well when it has run for this long. */
+#define RUNS_MS 3000
+
 void probe_of(const json_t *d, struct probe *ret)
 {
     *ret = (struct probe){ .kind = PROBE_NONE };
@@ -104,6 +107,8 @@ int runtime_check_health(const json_t *d, const struct engine_container *c, cons
     bool has_path = json_str(d, "networking.healthCheck.path") != NULL;
     if (p.kind == PROBE_ENGINE || (c->health != HEALTH_NONE && !has_path))
         return engine_verdict(c, ret_reason, size);
+    if (p.kind == PROBE_NONE && json_int(d, "networking.internalPort", 0) == 0)
+        return clock_now_ms() - c->started_ms >= RUNS_MS ? 1 : -1;
     if (p.kind == PROBE_NONE) {
         str_copy(ret_reason, size, "its port is not published, so it cannot be checked");
         return 0;

@@ -142,6 +142,7 @@ void runtime_hub_seen(struct runtime *r, int64_t at_ms);
  * Returns true and a sentence when `service_id` must not be touched. */
 typedef bool (*runtime_busy_fn)(void *ctx, const char *service_id, char *ret_reason, size_t size);
 void runtime_set_busy(struct runtime *r, runtime_busy_fn fn, void *ctx);
+bool runtime_service_busy(struct runtime *r, const char *service_id); /* the id of its first instance */
 /* What deployment adds to the operations on services; set by its opening. A member may be NULL. */
 struct runtime_hooks {
     void *ctx;
@@ -156,6 +157,7 @@ void runtime_set_hooks(struct runtime *r, const struct runtime_hooks *hooks);
 /* Labels on containers that hbcloud makes, and those that an owner may set on others. */
 #define LABEL_INSTANCE "hbcloud.instance"
 #define LABEL_SERVICE "hbcloud.service"
+#define LABEL_PROJECT "hbcloud.project" /* services of one project share volumes */
 #define LABEL_DEPLOYMENT "hbcloud.deployment"
 #define LABEL_DOMAIN "hbcloud.domain"
 #define LABEL_TYPE "hbcloud.type"

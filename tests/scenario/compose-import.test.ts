@@ -30,7 +30,7 @@ describe('hbcloud compose import', { skip: dockerOld.skip || Registry.skip }, ()
   function imported(name: string, yaml: string, ...args: string[]): Promise<CliResult> {
     const file = join(folder, `${name}.yml`);
     writeFileSync(file, yaml);
-    return run(['compose', 'import', file, '--yes', ...args], { hub: rig.hub, timeout: 120_000 });
+    return run(['compose', 'import', file, '--yes', '--project', name, ...args], { hub: rig.hub, timeout: 120_000 });
   }
 
   test('O14 O16 O17 a project with an init job, an internal network, a loopback port, a secret in a file, dollars in values', async () => {

@@ -556,6 +556,11 @@ static int make_request(struct making *m)
                                  "it with image:");
     m->request = json_pack("{s:s}", "name", name);
     put_plain(m);
+    /* Services of one project share its volumes. */
+    json_t *labels = json_at(m->request, "labels");
+    if (!labels && json_put(m->request, "labels", json_object()) == 0)
+        labels = json_at(m->request, "labels");
+    (void)json_object_set(labels, "hbcloud.project", json_object_get(m->compose->model, "name"));
     put_environment(m);
     put_restart(m);
     put_ulimits(m);
