@@ -218,10 +218,25 @@ static void compare(struct gateway *g)
 
 /* ---- services that are deleted */
 
+static void touch(struct gateway *g, const char *instance_id)
+{
+    (void)pthread_mutex_lock(&g->lock);
+    if (g->touched && map_size(g->routes) > 0) {
+        if (json_array_size(g->touched) < GATEWAY_TOUCHED_MAX)
+            (void)json_array_append_new(g->touched, json_string(instance_id));
+        else
+            g->keep_ms = 0; /* too many to tell: all are looked at */
+        (void)pthread_cond_broadcast(&g->changed);
+    }
+    (void)pthread_mutex_unlock(&g->lock);
+}
+
 /* On the publisher's thread: it is only noted here. */
 static void on_event(void *ctx, const char *type, const char *entity_id, const char *data UNUSED, size_t len UNUSED)
 {
     struct gateway *g = ctx;
+    if (str_eq(type, "service.updated"))
+        touch(g, entity_id);
     if (!str_eq(type, "service.deleted"))
         return;
     (void)pthread_mutex_lock(&g->lock);
@@ -298,13 +313,43 @@ static void deadline_in(struct timespec *ret, int64_t ms)
 static void wait_turn_locked(struct gateway *g)
 {
     struct timespec until;
-    deadline_in(&until, GATEWAY_COMPARE_MS);
-    while (!g->stop && g->wanted == g->applied)
+    int64_t left = g->compare_ms - clock_mono_ms();
+    deadline_in(&until, left > 0 ? left : 0);
+    while (!g->stop && g->wanted == g->applied && json_array_size(g->touched) == 0)
         if (pthread_cond_timedwait(&g->changed, &g->lock, &until) == ETIMEDOUT)
             return;
+    if (g->wanted == g->applied)
+        return;
     deadline_in(&until, GATEWAY_WINDOW_MS);
     while (!g->stop && pthread_cond_timedwait(&g->changed, &g->lock, &until) != ETIMEDOUT)
         ;
+}
+
+static json_t *all_ids_locked(struct gateway *g)
+{
+    size_t cursor = 0;
+    const char *id;
+    json_t *ids = json_array();
+    while (map_next(g->routes, &cursor, &id, NULL))
+        (void)json_array_append_new(ids, json_string(id));
+    return ids;
+}
+
+static void keep(struct gateway *g)
+{
+    size_t i;
+    json_t *id;
+    (void)pthread_mutex_lock(&g->lock);
+    _cleanup_json_ json_t *ids = TAKE(g->touched);
+    g->touched = json_array();
+    if (clock_mono_ms() >= g->keep_ms) {
+        json_decref(ids);
+        ids = all_ids_locked(g);
+        g->keep_ms = clock_mono_ms() + GATEWAY_KEEP_MS;
+    }
+    (void)pthread_mutex_unlock(&g->lock);
+    json_array_foreach (ids, i, id)
+        gateway_keep(g, json_string_value(id));
 }
 
 static void *run(void *arg)
@@ -314,11 +359,15 @@ static void *run(void *arg)
         (void)pthread_mutex_lock(&g->lock);
         if (!g->stop)
             wait_turn_locked(g);
-        bool stop = g->stop;
+        bool stop = g->stop, turn = g->wanted != g->applied || clock_mono_ms() >= g->compare_ms;
         (void)pthread_mutex_unlock(&g->lock);
         if (stop)
             return NULL;
-        gateway_turn(g);
+        keep(g);
+        if (turn) {
+            gateway_turn(g);
+            g->compare_ms = clock_mono_ms() + GATEWAY_COMPARE_MS;
+        }
     }
 }
 
@@ -362,10 +411,11 @@ static int prepare(struct gateway *g, const struct gateway_options *o, struct er
     g->routes = map_new((void (*)(void *))route_free);
     (void)pthread_mutex_init(&g->figures_lock, NULL);
     g->gone = json_array();
+    g->touched = json_array();
     g->totals = json_object();
     g->slot_directory = strdup(o->slot_directory);
     g->domain = o->domain ? strdup(o->domain) : NULL;
-    return g->routes && g->gone && g->totals && g->slot_directory && (g->domain || !o->domain) ? 0 : error_set(e, ERR_INTERNAL, "No memory.");
+    return g->routes && g->gone && g->touched && g->totals && g->slot_directory && (g->domain || !o->domain) ? 0 : error_set(e, ERR_INTERNAL, "No memory.");
 }
 
 /* The router reads the slots from another working directory, perhaps as another user. */
@@ -466,6 +516,7 @@ void gateway_close(struct gateway *g)
     registrar_free(g->registrar);
     map_free(g->routes);
     json_decref(g->gone);
+    json_decref(g->touched);
     json_decref(g->totals);
     (void)pthread_mutex_destroy(&g->figures_lock);
     (void)pthread_cond_destroy(&g->changed);

@@ -12,6 +12,8 @@
 
 #define GATEWAY_COMPARE_MS 2000 /* the router is compared with what is wanted so often */
 #define GATEWAY_WINDOW_MS 100   /* changes within it become one change of the router's configuration */
+#define GATEWAY_KEEP_MS 30000    /* each service's instances are looked at so often, and whenever one changes */
+#define GATEWAY_TOUCHED_MAX 1000
 #define GATEWAY_FIGURES_MS 15000 /* what it counted is read so often, and before it is changed */
 #define GATEWAY_ROUTES_MAX 10000
 
@@ -40,6 +42,8 @@ struct gateway {
     pthread_mutex_t lock; /* all below */
     pthread_cond_t changed;
     struct map *routes;   /* service id -> struct route, owned */
+    json_t *touched;      /* ids of instances that changed: the thread looks whether they serve */
+    int64_t compare_ms, keep_ms; /* when the thread compares next, and looks at all of them (monotonic) */
     json_t *gone;         /* ids of services that were deleted: the thread takes their routes away */
     uint64_t wanted, applied; /* counts changes; equal: the router has them all */
     int apply_result;     /* of the last try: 0, or negative with `apply_error` */
@@ -97,6 +101,8 @@ json_t *route_document(struct gateway *g, const struct route *x);
 /* handshake.c: waits, 20 s at most, until the names of `x` that `before` (NULL: none) lacks can be asked for by TLS.
  * ERR_UPSTREAM with the cause. */
 int gateway_await_certificates(struct gateway *g, const struct route *x, const struct route *before, struct error *e);
+/* keeper.c: brings the slots of an instance's service to those of its instances that serve. */
+void gateway_keep(struct gateway *g, const char *instance_id);
 /* figures.c: what the router counted, over changes of its configuration; NULL: it does not answer. New reference. */
 json_t *gateway_figures(struct gateway *g);
 

@@ -160,6 +160,12 @@ void runtime_set_busy(struct runtime *r, runtime_busy_fn fn, void *ctx)
     r->busy_ctx = ctx;
 }
 
+bool runtime_service_busy(struct runtime *r, const char *service_id)
+{
+    char reason[512];
+    return r->busy && r->busy(r->busy_ctx, service_id, reason, sizeof reason);
+}
+
 void runtime_set_relocate(struct runtime *r, runtime_relocate_fn fn, void *ctx)
 {
     r->relocate = fn;

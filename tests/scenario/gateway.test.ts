@@ -153,12 +153,29 @@ describe('the gateway', { skip }, () => {
     await says('shop.example.org', '2');
   });
 
-  test('no healthy instance: 503 with Retry-After and a plain page', async () => {
+  test('no healthy instance: at once 503 with Retry-After and a plain page, and an event; back after the start', async () => {
+    const events = await rig.events();
     await rig.hub.ok('POST', '/services/{serviceId}/stop', { params: { serviceId: 'fine' }, timeout: 30_000 });
+    await events.until((e) => e.type === 'route.unavailable');
+    events.close();
+    const began = Date.now();
     const answer = await caddy.get('fine.example.org');
     assert.deepEqual([answer.status, answer.headers['retry-after']], [503, '5']);
     assert.match(answer.body, /no healthy instance/);
+    assert.ok(Date.now() - began < 2000, 'it does not wait for nobody');
     assert.equal((await caddy.get('shop.example.org', '/version')).body.trim(), '2', 'others are not concerned');
+    await rig.hub.ok('POST', '/services/{serviceId}/start', { params: { serviceId: 'fine' }, timeout: 30_000 });
+    await says('fine.example.org', '1');
+  });
+
+  test('an instance that crashed is found again where the engine published it anew', async () => {
+    const [crashing] = await rig.containersOf('fine');
+    const pid = async () => ((await rig.inspect(crashing!.Id)) as unknown as { State: { Pid: number } }).State.Pid;
+    const first = await pid();
+    process.kill(first, 'SIGKILL');
+    await waitFor(async () => ![0, first].includes(await pid()), { what: 'the restart by the engine' });
+    await says('fine.example.org', '1');
+    assert.deepEqual((await route(rig.hub, 'fine')).upstreams, [(await rig.hub.ok('GET', '/services/{serviceId}', { params: { serviceId: 'fine' } })).service.networking.address]);
   });
 
   test('what is removed leaves neither route nor slots', async () => {
