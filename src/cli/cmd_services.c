@@ -23,12 +23,23 @@ static void image_text(const json_t *service, char *ret, size_t size)
     (void)snprintf(ret, size, "%.200s%s%.100s", image ? image : "-", tag && *tag ? ":" : "", tag ? tag : "");
 }
 
+/* "web", and of several instances "web #2". */
+static const char *instance_name(const json_t *service, char *ret, size_t size)
+{
+    int64_t ordinal = json_int(service, "ordinal", 1);
+    const char *name = json_str(service, "name");
+    if (ordinal < 2 && json_int(service, "instances.wanted", 1) < 2)
+        return name;
+    (void)snprintf(ret, size, "%.255s #%lld", name ? name : "", (long long)ordinal);
+    return ret;
+}
+
 static void service_row(struct table *t, const json_t *service, const void *ctx UNUSED)
 {
-    char image[320], text[FORMAT_MAX];
+    char image[320], name[300], text[FORMAT_MAX];
     image_text(service, image, sizeof image);
     const char *state = json_str(service, "status.deployment"), *health = json_str(service, "status.health");
-    table_cell(t, STYLE_NONE, json_str(service, "name"));
+    table_cell(t, STYLE_NONE, instance_name(service, name, sizeof name));
     table_cell(t, style_of(state), state);
     table_cell(t, style_of(health), health);
     table_cell(t, STYLE_NONE, image);
@@ -58,7 +69,7 @@ int cli_services_list(struct cli *c)
         .empty = "No service matches.",
     };
     static const char *const filters[][2] = {
-        { "node", "nodeId" }, { "type", "type" }, { "status", "status" }, { "health", "health" }, { "search", "q" },
+        { "node", "nodeId" }, { "type", "type" }, { "status", "status" }, { "health", "health" }, { "search", "q" }, { "service", "service" },
     };
     if (args_has(&c->args, "managed") && args_has(&c->args, "unmanaged"))
         return cli_fail(c, CLI_USAGE, "--managed and --unmanaged leave nothing");
@@ -100,10 +111,10 @@ static void show_service(struct cli *c, struct buf *out, const json_t *reply)
 {
     const struct term *t = &c->term;
     const json_t *service = json_object_get(reply, "service");
-    char image[320], text[FORMAT_MAX], node[256];
+    char image[320], name[300], text[FORMAT_MAX], node[256];
     const char *state = json_str(service, "status.deployment"), *health = json_str(service, "status.health");
     image_text(service, image, sizeof image);
-    fact_styled(t, out, "Name", STYLE_BOLD, json_str(service, "name"));
+    fact_styled(t, out, "Name", STYLE_BOLD, instance_name(service, name, sizeof name));
     fact_styled(t, out, "Status", style_of(state), state);
     fact_styled(t, out, "Health", style_of(health), health);
     fact(t, out, "Message", json_str(service, "status.message"));
@@ -113,6 +124,13 @@ static void show_service(struct cli *c, struct buf *out, const json_t *reply)
     fact(t, out, "Managed",
          json_flag(service, "managed", false) ? "yes" : "no; `" CLI_NAME " services adopt` takes it into care");
     fact(t, out, "Node", node_name_of(c, json_str(service, "nodeId"), node, sizeof node));
+    if (json_int(service, "instances.wanted", 1) != 1 || json_int(service, "ordinal", 1) != 1) {
+        (void)snprintf(text, sizeof text, "%lld wanted, %lld run, %lld healthy",
+                       (long long)json_int(service, "instances.wanted", 1),
+                       (long long)json_int(service, "instances.running", 0),
+                       (long long)json_int(service, "instances.healthy", 0));
+        fact(t, out, "Instances", text);
+    }
     fact(t, out, "Image", image);
     fact(t, out, "Digest", json_str(service, "container.digest"));
     fact(t, out, "Container", json_str(service, "container.id"));

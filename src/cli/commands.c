@@ -59,6 +59,7 @@ static const struct cli_option services_list_options[] = {
     CHOICE("status", "deploying running stopped failed updating", "Only services in this state."),
     CHOICE("health", "healthy unhealthy unknown", "Only services of this health."),
     TEXT("search", "TEXT", "Only services whose name, image or domain contains this."),
+    KIND("service", "SERVICE", WORD_SERVICE, "Only the instances of this service."),
     SWITCH("managed", "Only services that hbcloud manages."),
     SWITCH("unmanaged", "Only containers that it does not manage."),
     END,
@@ -331,7 +332,7 @@ const struct cli_command cli_commands[] = {
       .details = "A LABEL is KEY=VALUE to set one, KEY- to remove one.",
       .examples = "hbcloud nodes label attic room=cellar shelf-", .run = cli_nodes_label },
     { "nodes", "remove", "Forget a node", .flags = COMMAND_ASKS, .arguments = { NODE_WORD },
-      .details = "Refused while services live on it.", .run = cli_nodes_remove },
+      .details = "Refused while managed services live on it; containers that were merely seen there are forgotten.", .run = cli_nodes_remove },
 
     { "services", "list", "List services", .flags = COMMAND_LIST, .options = services_list_options,
       .run = cli_services_list },

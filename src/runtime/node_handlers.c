@@ -239,6 +239,9 @@ static void change(json_t *d, const json_t *body)
     put_members(d, "networking", json_at(body, "networking"));
     if (json_at(body, "engine"))
         (void)json_object_set(d, "engine", json_at(body, "engine"));
+    /* Nothing of it is seen any more. */
+    if (str_eq(json_str(body, "engine.kind"), "none") && !str_eq(json_str(d, "status"), "maintenance"))
+        (void)json_put(d, "status", json_string("offline"));
     if (json_at(body, "labels"))
         (void)json_merge_patch(json_at(d, "labels"), json_at(body, "labels"));
     (void)json_put(d, "metadata.updatedAt", json_string(time_format(clock_now_ms(), at)));
