@@ -74,6 +74,15 @@ node_tests() {
 	record "${2:-$1}" tap "$results/$1.tap"
 }
 
+# The proofs at their full length; `./dev test` runs the same files with fewer rounds.
+job_proof() {
+	need_binary
+	need_node
+	npm_ci tests
+	parts_for scenario
+	HBCLOUD_PROOF=full exec node --test --test-concurrency=1 --test-timeout=1800000 --test-reporter=spec "tests/scenario/proof-*.test.ts"
+}
+
 # Scenarios also run some of the C tests, against real parts.
 need_binary() {
 	if [ -z "${HBCLOUD_BINARY:-}" ]; then
@@ -116,7 +125,7 @@ build_fuzzers() {
 link_fuzzer() {
 	"$FUZZ_CLANG" -g -O1 -std=gnu17 -D_GNU_SOURCE -Isrc -fsanitize=fuzzer,address,undefined "tests/fuzz/$1.c" \
 		-o "build-fuzz/bin/$1" -Wl,--start-group $(find build-fuzz/src -name '*.a') -Wl,--end-group \
-		$(pkg-config --cflags --libs jansson yaml-0.1 libpcre2-8 sqlite3 libcurl libsodium openssl libzstd zlib) -lm -pthread
+		$(pkg-config --cflags --libs jansson yaml-0.1 libpcre2-8 sqlite3 libcurl libssh libsodium openssl libzstd zlib) -lm -pthread
 }
 
 # run_fuzzers SECONDS NAME...
