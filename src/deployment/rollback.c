@@ -295,8 +295,10 @@ static int forget_failed(struct deployments *d, const char *service_id, struct e
     if (r == 0)
         r = store_exec(c, e,
                        "DELETE FROM service_releases WHERE service_id = $1 AND kept = 0 AND number <= "
-                       "(SELECT MAX(number) FROM service_releases WHERE service_id = $2) - $3",
-                       "tti", service_id, service_id, (int64_t)HISTORY_MAX);
+                       "(SELECT MAX(number) FROM service_releases WHERE service_id = $2) - $3 AND "
+                       "COALESCE(serving_at, 0) < (SELECT COALESCE(MAX(serving_at), 1) FROM service_releases WHERE "
+                       "service_id = $4)",
+                       "ttit", service_id, service_id, (int64_t)HISTORY_MAX, service_id);
     return r == 0 ? store_commit(c, e) : r;
 }
 
@@ -309,11 +311,15 @@ static int keep(struct deployments *d, const char *service_id, const char *servi
     size_t n = 0;
     int r = list ? read_served(d, service_id, wanted, list, SERVED_MAX, &n, e) : error_set(e, ERR_INTERNAL, "No memory.");
     for (size_t i = 0; r == 0 && i < n; i++) {
+        struct error ignored = ERROR_INIT;
         if (list[i].kept == list[i].wanted)
             continue;
-        r = engine ? pin(service, &list[i], engine, e) : 0;
-        if (r == 0)
+        /* An image that is gone cannot be kept, and must not keep others from it. */
+        if (engine && pin(service, &list[i], engine, &ignored) < 0)
+            log_info("Release %d of %s is not kept: %s", list[i].number, service, ignored.message);
+        else
             r = mark_kept(d, &list[i], e);
+        error_done(&ignored);
     }
     free(list);
     return r == 0 ? forget_failed(d, service_id, e) : r;
@@ -341,10 +347,12 @@ void releases_forget(struct deployments *d, const char *service_id, const char *
 {
     struct error e = ERROR_INIT;
     int r = keep(d, service_id, service, 0, engine, &e);
-    if (r < 0) /* an engine that is away keeps its tags; the rows go all the same */
-        log_warn("The images of %s's releases stay tagged: %s", service, e.message);
-    error_done(&e);
-    if (keep(d, service_id, service, 0, NULL, &e) < 0 || delete_all(d, service_id, &e) < 0)
+    /* An engine that is away keeps its tags; the rows go all the same. */
+    if (r == 0)
+        r = keep(d, service_id, service, 0, NULL, &e);
+    if (r == 0)
+        r = delete_all(d, service_id, &e);
+    if (r < 0)
         log_warn("The releases of %s were not forgotten: %s", service, e.message);
     error_done(&e);
 }

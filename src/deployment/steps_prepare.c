@@ -216,7 +216,9 @@ static int pull_on(struct run *r, const char *node, struct error *e)
     if (res < 0)
         return res;
     r->pull_moved_ms = 0;
-    bool local = (r->image.digest[0] && g->ops->image(g, reference, &image, NULL) == 0) ||
+    /* By digest, or by the id that an image without a registry has: what is there is what is meant. */
+    bool exact = r->image.digest[0] || str_eq(r->image.name, "sha256");
+    bool local = (exact && g->ops->image(g, reference, &image, NULL) == 0) ||
                  image_that_serves(r, node, g, &image) == 1;
     res = local ? 0 : pull_with_login(r, g, reference, &pulling);
     int found = local ? 0 : run_interrupted(r) ? RUN_INTERRUPTED : g->ops->image(g, reference, &image, e);

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { dockerNew, dockerOld } from '../support/parts/docker.ts';
-import { demoImage } from '../support/images.ts';
+import { demoImage, importChanges } from '../support/images.ts';
 import { Registry } from '../support/parts/registry.ts';
 import { ended, service, text, useRig, type Deployment } from '../support/rig.ts';
 import { freePort } from '../support/wait.ts';
@@ -68,6 +68,19 @@ for (const flavour of [dockerOld, dockerNew]) {
       assert.match(noImage.error.message, /Release 2 cannot be deployed again: its image .* is neither on the node nor in its registry/);
       assert.equal((await rig.hub.ok('GET', '/deployments', { query: { service_id: 'lost' } })).deployments.length, before);
       assert.equal(await text((await service(rig.hub, 'lost')).networking.url), 'gone3');
+    });
+
+    test('an image that no registry has is known by its id, and its release returns', async () => {
+      for (const version of ['home1', 'home2']) {
+        const image = demoImage({ version });
+        await rig.engine.importImage('home-made:live', image.rootfs, importChanges(image));
+        if (version === 'home1') await rig.serve('homely', 'home-made:live');
+        else assert.equal((await rig.update('homely', { labels: { turn: '2' } })).status.state, 'completed');
+        assert.equal(await text((await service(rig.hub, 'homely')).networking.url), version);
+      }
+      const end = await rollback('homely');
+      assert.equal(end.status.state, 'completed', end.status.message);
+      assert.equal(await text((await service(rig.hub, 'homely')).networking.url), 'home1');
     });
 
     test('there is nothing to go back to after one release, and no release of a wrong number', async () => {
