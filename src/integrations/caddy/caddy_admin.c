@@ -3,7 +3,8 @@
 #include <stdio.h>
 #include <time.h>
 
-#define CALL_MS 8000
+#define READ_MS 8000
+#define CHANGE_MS 20000 /* it may make keys and certificates before it answers */
 #define CONNECT_MS 2000
 #define BODY_MAX (64u << 20)
 #define READ_TRIES 4
@@ -60,7 +61,7 @@ static int send_once(struct caddy *c, const char *method, const char *path, cons
                                       .body = body,
                                       .body_len = body ? strlen(body) : 0,
                                       .connect_ms = CONNECT_MS,
-                                      .total_ms = CALL_MS,
+                                      .total_ms = str_eq(method, "GET") ? READ_MS : CHANGE_MS,
                                       .body_limit = BODY_MAX,
                                       .attempts = 1,
                                       .own_pace = true };

@@ -10,6 +10,7 @@
 
 #define TRIES 6
 #define PAUSE_MS 50
+#define ENSURE_TRIES 3
 
 struct work {
     struct caddy *c;
@@ -202,8 +203,16 @@ static int settle_all(struct work *w, struct error *e)
 
 /* ---- what stands around our part ---- */
 
-static int count(int r, struct work *w, struct error *e)
+/* Each try reads first, so that a change whose answer was lost, or that somebody else made, is not made again. */
+static int ensure(struct work *w, const char *id, const json_t *wanted, int (*insert)(struct caddy *c, const json_t *object, struct error *e),
+                  struct error *e)
 {
+    int r = 0;
+    for (int i = 0; i < ENSURE_TRIES; i++) {
+        r = caddy_ensure(w->c, id, wanted, insert, e);
+        if (r >= 0 || r == CADDY_REFUSED)
+            break;
+    }
     w->reloads += r == 1;
     return r < 0 ? caddy_result(r, e) : 0;
 }
@@ -220,7 +229,7 @@ static int ensure_policy(struct work *w, struct error *e)
     w->policy = caddy_policy(w->c, all);
     if (!w->policy && !w->c->policy && w->c->known)
         return 0;
-    return count(caddy_ensure(w->c, ID_POLICY, w->policy, caddy_insert_policy, e), w, e);
+    return ensure(w, ID_POLICY, w->policy, caddy_insert_policy, e);
 }
 
 /* It stays when the last route goes: that would be one more change, and unknown names are still unknown. */
@@ -229,7 +238,7 @@ static int ensure_unknown(struct work *w, struct error *e)
     _cleanup_json_ json_t *unknown = w->part ? caddy_unknown(w->c) : NULL;
     if (!w->part || (!unknown && !w->c->unknown && w->c->known))
         return 0;
-    return count(caddy_ensure(w->c, ID_UNKNOWN, unknown, caddy_insert_unknown, e), w, e);
+    return ensure(w, ID_UNKNOWN, unknown, caddy_insert_unknown, e);
 }
 
 static void remember(struct work *w)
