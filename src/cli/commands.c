@@ -489,6 +489,14 @@ const struct cli_command cli_commands[] = {
     { "routes", "show", "Show a service's route, and its form in the router's configuration", .flags = COMMAND_WATCH,
       .arguments = { SERVICE_WORD }, .run = cli_routes_show },
 
+    { "certificates", "list", "List the certificates that the routes' domains show", .flags = COMMAND_WATCH,
+      .run = cli_certificates_list },
+    { "certificates", "show", "Show a domain's certificate and those before it", .arguments = { { .name = "DOMAIN" } },
+      .run = cli_certificates_show },
+
+    { "registrations", "list", "List what the service registry is to know, and whether it does", .flags = COMMAND_WATCH,
+      .run = cli_registrations_list },
+
     { "registries", "list", "List registry logins, never their passwords", .run = cli_registries_list },
     { "registries", "login", "Log in to a registry, for pulls", .arguments = { { .name = "HOST" } },
       .options = registry_login_options,

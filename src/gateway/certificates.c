@@ -20,7 +20,8 @@ struct certificates {
     pthread_mutex_t lock; /* all below */
     pthread_cond_t changed;
     json_t *now;          /* domain -> the contract's Certificate without daysLeft; and `misses` */
-    bool stop, running, woken;
+    bool stop, running;
+    bool woken, anew;     /* the routes changed; the router is another than before: look at all */
 };
 
 /* ---- what is to be looked at ---- */
@@ -200,7 +201,7 @@ static bool is_due(struct certificates *c, const char *domain, bool all, bool *r
     return due;
 }
 
-void certificates_look(struct certificates *c, bool all)
+int certificates_look(struct certificates *c, bool all)
 {
     struct router_info info;
     const char *domain;
@@ -208,13 +209,15 @@ void certificates_look(struct certificates *c, bool all)
     bool stop = false;
     _cleanup_json_ json_t *domains = domains_now(c->gateway, &info);
     if (!domains)
-        return;
+        return 0;
     forget_gone(c, domains);
     json_object_foreach (domains, domain, whose) {
         bool due = is_due(c, domain, all, &stop);
-        if (stop || (due && look_at(c, &info, domain, whose) < 0))
-            break;
+        int r = due && !stop ? look_at(c, &info, domain, whose) : 0;
+        if (stop || r < 0)
+            return r;
     }
+    return 0;
 }
 
 /* Whether all is well, and was seen. */
@@ -234,8 +237,9 @@ static bool all_well(struct certificates *c)
 
 /* ---- the thread ---- */
 
-/* 1: routes changed, 0: the time is over, -1: the end. */
-static int wait_ms(struct certificates *c, int64_t ms)
+enum waited { TIME_OVER, ROUTES_CHANGED, ROUTER_CHANGED, THE_END };
+
+static enum waited wait_ms(struct certificates *c, int64_t ms)
 {
     struct timespec until;
     (void)clock_gettime(CLOCK_MONOTONIC, &until);
@@ -243,8 +247,8 @@ static int wait_ms(struct certificates *c, int64_t ms)
     (void)pthread_mutex_lock(&c->lock);
     while (!c->stop && !c->woken && pthread_cond_timedwait(&c->changed, &c->lock, &until) != ETIMEDOUT)
         ;
-    int ret = c->stop ? -1 : c->woken;
-    c->woken = false;
+    enum waited ret = c->stop ? THE_END : c->anew ? ROUTER_CHANGED : c->woken ? ROUTES_CHANGED : TIME_OVER;
+    c->woken = c->anew = false;
     (void)pthread_mutex_unlock(&c->lock);
     return ret;
 }
@@ -253,32 +257,30 @@ static void *run(void *arg)
 {
     struct certificates *c = arg;
     int64_t pause = FIRST_AGAIN_MS, all_at = 0;
-    for (int why = 1; why >= 0;) {
-        int64_t now = clock_mono_ms();
-        bool all = now >= all_at;
-        if (all)
-            all_at = now + ALL_MS;
-        if (why == 1)
+    for (enum waited why = ROUTER_CHANGED; why != THE_END;) {
+        bool all = why == ROUTER_CHANGED || clock_mono_ms() >= all_at;
+        if (why != TIME_OVER)
             pause = FIRST_AGAIN_MS;
-        certificates_look(c, all);
-        bool well = all_well(c);
+        int r = certificates_look(c, all);
+        if (all)
+            all_at = r < 0 ? 0 : clock_mono_ms() + ALL_MS;
         int64_t rest = all_at - clock_mono_ms();
-        why = wait_ms(c, well || pause > rest ? (rest < 1000 ? 1000 : rest) : pause);
+        why = wait_ms(c, (r == 0 && all_well(c)) || (all_at && pause > rest) ? rest : pause);
         pause = pause * 2 > LAST_AGAIN_MS ? LAST_AGAIN_MS : pause * 2;
     }
     return NULL;
 }
 
+/* On the publisher's thread, which may hold the gateway's lock: it is only noted here. */
 static void on_event(void *ctx, const char *type, const char *entity_id UNUSED, const char *data UNUSED, size_t len UNUSED)
 {
-    if (str_eq(type, "route.created") || str_eq(type, "route.updated") || str_eq(type, "route.deleted") || str_eq(type, "router.reached"))
-        certificates_wake(ctx);
-}
-
-void certificates_wake(struct certificates *c)
-{
+    struct certificates *c = ctx;
+    bool anew = str_eq(type, "router.reached") || str_eq(type, "router.restored");
+    if (!anew && !str_eq(type, "route.created") && !str_eq(type, "route.updated") && !str_eq(type, "route.deleted"))
+        return;
     (void)pthread_mutex_lock(&c->lock);
     c->woken = true;
+    c->anew = c->anew || anew;
     (void)pthread_cond_broadcast(&c->changed);
     (void)pthread_mutex_unlock(&c->lock);
 }

@@ -25,10 +25,10 @@ const char *certificate_status(const struct certificate *c, const char *name, in
 struct certificates;
 int certificates_open(struct gateway *g, struct certificates **ret, struct error *e);
 int certificates_start(struct certificates *c, struct error *e);
-void certificates_wake(struct certificates *c); /* the routes changed; from any thread, holds no lock of the gateway */
 void certificates_stop(struct certificates *c);
 void certificates_free(struct certificates *c);
-void certificates_look(struct certificates *c, bool all); /* one turn; the thread's, and tests' */
+/* One turn, at all or at those that are not well; the thread's, and tests'. Negative: the router takes no connections. */
+int certificates_look(struct certificates *c, bool all);
 
 int gateway_list_certificates(void *room, struct request *rq, struct reply *rp, struct error *e);
 int gateway_get_certificate(void *room, struct request *rq, struct reply *rp, struct error *e);

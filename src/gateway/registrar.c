@@ -118,7 +118,7 @@ static void tell(struct registrar *r, const char *type, const char *id, const ch
     size_t len = 0;
     _cleanup_free_ char *text = d ? json_text(d, &len) : NULL;
     if (r->events && text)
-        events_publish(r->events, type, "registration", id, text, len);
+        events_publish(r->events, type, str_starts(type, "discovery") ? "discovery" : "registration", id, text, len);
 }
 
 static void note_reached(struct registrar *r, bool reached, const char *why)
@@ -135,7 +135,7 @@ static void note_reached(struct registrar *r, bool reached, const char *why)
         log_info("The service registry answers.");
     else
         log_warn("The service registry does not answer: %s What it is to know is kept and told later.", why);
-    tell(r, reached ? "registry.reached" : "registry.unreachable", "registry", why);
+    tell(r, reached ? "discovery.reached" : "discovery.unreachable", "discovery", why);
 }
 
 /* ---- comparing ---- */
