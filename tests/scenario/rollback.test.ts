@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { dockerNew, dockerOld } from '../support/parts/docker.ts';
 import { demoImage, importChanges } from '../support/images.ts';
+import { Caddy, useCaddy } from '../support/parts/caddy.ts';
 import { Registry } from '../support/parts/registry.ts';
 import { ended, service, text, useRig, type Deployment } from '../support/rig.ts';
 import { freePort } from '../support/wait.ts';
@@ -90,3 +91,37 @@ for (const flavour of [dockerOld, dockerNew]) {
     });
   });
 }
+
+describe('rollback behind Caddy', { skip: dockerOld.skip || Registry.skip || Caddy.skip }, () => {
+  const caddy = useCaddy();
+  const rig = useRig(dockerOld, () => ({ env: caddy.hubEnv }));
+  const params = { params: { serviceId: 'shop' } };
+  const check = { path: '/health', interval: 1, startPeriod: 5 };
+  const answer = async (domain: string) => (await caddy.get(domain, '/version')).body.trim();
+
+  /** Whether the plan says that the proxy's configuration changes. */
+  async function reloads(method: string, path: string, body?: unknown, query = {}): Promise<boolean> {
+    const reply = await rig.hub.raw(method, `/v1/services${path}`, { body, query: { plan: true, ...query } });
+    assert.equal(reply.status, 200, JSON.stringify(reply.body));
+    return reply.body.plan.gateway.reload;
+  }
+
+  test('O11 the route returns with its release; a plan says when the proxy reloads; a removed service has no route', async () => {
+    const [one, two] = [await rig.demo('one'), await rig.demo('two')];
+    const networking = { internalPort: 8080, domains: ['one.example.org'], healthCheck: check };
+    assert.equal(await reloads('POST', '', { name: 'shop', container: { image: one }, networking }), true);
+    await rig.serve('shop', one, { networking });
+    assert.equal(await answer('one.example.org'), 'one');
+    assert.equal(await reloads('PATCH', '/shop', { container: { image: two } }), false, 'a switch is no reload');
+    const change = { container: { image: two }, networking: { domains: ['two.example.org'] } };
+    assert.equal(await reloads('PATCH', '/shop', change), true);
+    assert.equal((await rig.update('shop', change)).status.state, 'completed');
+    assert.deepEqual([await answer('two.example.org'), (await caddy.get('one.example.org', '/version')).status], ['two', 404]);
+    const { deployment_id } = (await rig.hub.ok('POST', '/services/{serviceId}/rollback', params)) as { deployment_id: string };
+    assert.equal((await ended(rig.hub, deployment_id)).status.state, 'completed');
+    assert.deepEqual([await answer('one.example.org'), (await caddy.get('two.example.org', '/version')).status], ['one', 404]);
+    assert.equal(await reloads('DELETE', '/shop', undefined, { confirm: 'shop' }), true);
+    await rig.remove('shop');
+    assert.equal((await caddy.get('one.example.org', '/version')).status, 404);
+  });
+});

@@ -64,6 +64,27 @@ static void another_image_is_an_update(void **state)
     assert_int_equal(json_array_size(json_at(c, "configChanges")), 0);
 }
 
+static void instances_alone_are_a_scale(void **state)
+{
+    _cleanup_json_ json_t *c = between("{\"container\":{\"image\":\"nginx:1\"}}",
+                                       "{\"container\":{\"image\":\"nginx:1\"},\"instances\":3}", "{}", "{}");
+    assert_string_equal(json_str(c, "type"), "scale");
+    assert_string_equal(json_str(change_of(c, "instances"), "newValue"), "3");
+    _cleanup_json_ json_t *more =
+        between("{\"container\":{\"image\":\"nginx:1\"}}",
+                "{\"container\":{\"image\":\"nginx:1\"},\"instances\":3,\"lifecycle\":\"service\"}", "{}", "{}");
+    assert_string_equal(json_str(more, "type"), "config_change");
+}
+
+static void the_name_of_a_secret_is_none(void **state)
+{
+    _cleanup_json_ json_t *c = between(SPEC("nginx:1", ""), SPEC("nginx:1", ""), "{\"A\":\"the-old-value\"}",
+                                       "{\"A\":{\"secret\":\"db\",\"version\":2}}");
+    const json_t *one = change_of(c, "A");
+    assert_string_equal(json_str(one, "oldValue"), ENVIRONMENT_MASK);
+    assert_non_null(strstr(json_str(one, "newValue"), "\"db\""));
+}
+
 static void nothing_changed_says_nothing(void **state)
 {
     const char *spec = SPEC("nginx:1", ",\"resources\":{\"cpu\":1,\"memory\":{\"a\":[1,2]}}");
@@ -142,6 +163,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_first_one_creates),
         cmocka_unit_test(another_image_is_an_update),
+        cmocka_unit_test(instances_alone_are_a_scale),
+        cmocka_unit_test(the_name_of_a_secret_is_none),
         cmocka_unit_test(nothing_changed_says_nothing),
         cmocka_unit_test(leaves_are_named_by_their_path),
         cmocka_unit_test(o32_values_of_the_environment_are_masked),
