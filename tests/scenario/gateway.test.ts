@@ -4,7 +4,7 @@ import { readFileSync, readdirSync } from 'node:fs';
 import { request, type IncomingMessage } from 'node:http';
 import { join } from 'node:path';
 import { describe, test, type TestContext } from 'node:test';
-import { Hub } from '../support/hub.ts';
+import { cli, Hub } from '../support/hub.ts';
 import { Caddy, useCaddy, type Answer } from '../support/parts/caddy.ts';
 import { dockerOld } from '../support/parts/docker.ts';
 import { Pebble } from '../support/parts/pebble.ts';
@@ -101,6 +101,16 @@ describe('the gateway', { skip }, () => {
     });
     assert.ok(shop.figures!.responses['2xx'] > 3, JSON.stringify(shop.figures));
     assert.deepEqual([shop.state, shop.serving, shop.upstreams.length], ['accepted', true, 1]);
+  });
+
+  test('hbcloud routes list and show', async () => {
+    const list = await cli(['routes', 'list'], { hub: rig.hub });
+    assert.deepEqual([list.code, list.stdout.split('\n')[0]!.split(/  +/).slice(0, 4)], [0, ['SERVICE', 'DOMAINS', 'STATE', 'UPSTREAMS']], list.stderr);
+    assert.match(list.stdout, /^shop +shop\.example\.org +serving +127\.0\.0\.1:\d+/m);
+    assert.match(list.stdout, /The router answers; its configuration was changed \d+ times/);
+    const show = await cli(['routes', 'show', 'shop'], { hub: rig.hub });
+    assert.match(show.stdout, /"@id": "hbcloud-route-shop"/);
+    assert.equal((await cli(['routes', 'show', 'nobody'], { hub: rig.hub })).code, 1);
   });
 
   test('a route that Caddy refuses costs its own service alone', async () => {
