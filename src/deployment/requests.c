@@ -35,7 +35,6 @@ static bool is_registered(const struct plan *p)
 static void answer(struct plan *p, struct reply *rp, int status)
 {
     static const char *const setups[] = { "datadog_configured", "newrelic_configured", "sentry_configured" };
-    _cleanup_json_ json_t *service = entity_document(p->service);
     struct jw *w = reply_json(rp, status);
     jw_object(w);
     jw_key(w, "deployment_id"), jw_string(w, p->deployment_id);
@@ -45,7 +44,7 @@ static void answer(struct plan *p, struct reply *rp, int status)
     for (size_t i = 0; i < ARRAY_LEN(setups); i++)
         jw_key(w, setups[i]), jw_bool(w, false);
     /* What was registered before; a new service is registered when it is healthy. */
-    jw_key(w, "consul_registered"), jw_bool(w, json_str(service, "monitoring.consulServiceId") != NULL);
+    jw_key(w, "consul_registered"), jw_bool(w, is_registered(p));
     jw_end(w);
     jw_end(w);
     reply_etag(rp, p->service->etag);
