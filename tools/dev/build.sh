@@ -1,7 +1,7 @@
 # Building and running. Sourced by ./dev.
 
 C_PACKAGES="gcc libc6-dev pkg-config meson ninja-build python3 tzdata libjansson-dev libyaml-dev libpcre2-dev libsqlite3-dev
-	libcurl4-openssl-dev libsodium-dev libssl-dev libzstd-dev zlib1g-dev"
+	libcurl4-openssl-dev libssh-dev libsodium-dev libssl-dev libzstd-dev zlib1g-dev"
 TEST_PACKAGES="libcmocka-dev json-schema-test-suite"
 
 # shellcheck disable=SC2086 # lists of package names

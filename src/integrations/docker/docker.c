@@ -34,6 +34,8 @@ struct docker_engine {
     struct container_engine base; /* first: callers hold this */
     uint32_t magic;
     struct docker_client *client;
+    docker_login_fn login;
+    void *login_ctx;
 };
 
 struct docker_client *docker_ops_client(struct container_engine *g)
@@ -442,7 +444,9 @@ static int d_pull(struct container_engine *g, const char *reference, const struc
 {
     _cleanup_error_ struct error own = ERROR_INIT;
     char *login = NULL;
-    int r = credentials ? docker_login_encode(credentials, &login, &own) : 0;
+    struct docker_engine *d = (struct docker_engine *)g;
+    MAGIC_CHECK(d, ENGINE_MAGIC);
+    int r = credentials ? d->login(d->login_ctx, credentials, &login, &own) : 0;
     if (r == 0)
         r = pull_with(g, reference, login, fn, ctx, &own);
     docker_login_free(login);
@@ -531,14 +535,17 @@ static const struct engine_ops ops = {
     .free = d_free,
 };
 
-int docker_engine_new(const char *host, struct container_engine **ret, struct error *e)
+int docker_engine_make(const struct docker_target_options *to, docker_login_fn login, void *login_ctx,
+                       struct container_engine **ret, struct error *e)
 {
     struct docker_engine *d = calloc(1, sizeof(*d));
     if (!d)
         return error_errno(e, -ENOMEM, "Preparing the container engine");
     d->base.ops = &ops;
     d->magic = ENGINE_MAGIC;
-    int r = docker_client_new(host && *host ? host : DOCKER_HOST_DEFAULT, &d->client, e);
+    d->login = login ? login : docker_login_encode_for;
+    d->login_ctx = login_ctx;
+    int r = docker_client_new(to, &d->client, e);
     if (r < 0) {
         free(d);
         return r;

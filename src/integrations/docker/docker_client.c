@@ -18,14 +18,14 @@ struct docker_client {
     struct docker_range range; /* used 0: not agreed */
 };
 
-int docker_client_new(const char *host, struct docker_client **ret, struct error *e)
+int docker_client_new(const struct docker_target_options *to, struct docker_client **ret, struct error *e)
 {
     struct docker_client *c = calloc(1, sizeof(*c));
     if (!c)
         return error_errno(e, -ENOMEM, "Preparing the container engine");
     c->magic = CLIENT_MAGIC;
     pthread_mutex_init(&c->lock, NULL);
-    int r = docker_http_new(host, &c->http, e);
+    int r = docker_http_new(to, &c->http, e);
     if (r < 0) {
         docker_client_free(c);
         return r;

@@ -8,7 +8,7 @@
 #include "integrations/docker/docker_http.h"
 
 struct docker_client;
-int docker_client_new(const char *host, struct docker_client **ret, struct error *e);
+int docker_client_new(const struct docker_target_options *to, struct docker_client **ret, struct error *e);
 void docker_client_free(struct docker_client *c);
 
 /* As docker_http_call, but `call->path` has no version ("/containers/json"); it is put before. */

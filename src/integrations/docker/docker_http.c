@@ -22,9 +22,7 @@ struct handle {
 
 struct docker_http {
     uint32_t magic;
-    char *socket_path; /* NULL: TCP */
-    char *base;        /* before the path */
-    char *shown;       /* as the owner wrote it, for messages */
+    struct docker_target target;
     pthread_mutex_t lock;
     struct handle *idle[POOL_IDLE];
     size_t idle_count;
@@ -36,6 +34,8 @@ struct transfer {
     struct docker_reply *reply;
     int stopped_by; /* negative result of a callback */
     bool too_large, header_late, heard;
+    struct docker_ssh *ssh;  /* NULL: libcurl connects */
+    struct error dial_error; /* of the connection by SSH; code 0: none */
 };
 
 static void global_init(void)
@@ -110,35 +110,7 @@ static void handle_give(struct docker_http *h, struct handle *used)
     handle_free(used);
 }
 
-static bool address_valid(const char *address)
-{
-    if (!*address || strlen(address) > 255)
-        return false;
-    for (const char *c = address; *c; c++)
-        if (!strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-:[]", *c))
-            return false;
-    return true;
-}
-
-static int address_split(struct docker_http *h, const char *host, struct error *e)
-{
-    if (str_starts(host, "unix:///") && strlen(host) < 7 + 108) { /* sun_path */
-        h->socket_path = strdup(host + 7);
-        h->base = strdup("http://engine");
-    } else if (str_starts(host, "tcp://") && address_valid(host + 6)) {
-        h->base = str_printf("http://%s", host + 6);
-    } else {
-        return error_set(
-            e, ERR_VALIDATION,
-            "The engine's address must be unix:///path (shorter than 108 bytes) or tcp://address:port, not "
-            "\"%.80s\".",
-            host);
-    }
-    h->shown = strdup(host);
-    return h->base && h->shown ? 0 : error_errno(e, -ENOMEM, "Preparing the container engine");
-}
-
-int docker_http_new(const char *host, struct docker_http **ret, struct error *e)
+int docker_http_new(const struct docker_target_options *to, struct docker_http **ret, struct error *e)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     pthread_once(&once, global_init);
@@ -147,7 +119,7 @@ int docker_http_new(const char *host, struct docker_http **ret, struct error *e)
         return error_errno(e, -ENOMEM, "Preparing the container engine");
     h->magic = HTTP_MAGIC;
     pthread_mutex_init(&h->lock, NULL);
-    int r = address_split(h, host, e);
+    int r = docker_target_init(&h->target, to, e);
     if (r < 0) {
         docker_http_free(h);
         return r;
@@ -164,9 +136,7 @@ void docker_http_free(struct docker_http *h)
     for (size_t i = 0; i < h->idle_count; i++)
         handle_free(h->idle[i]);
     pthread_mutex_destroy(&h->lock);
-    free(h->socket_path);
-    free(h->base);
-    free(h->shown);
+    docker_target_done(&h->target);
     h->magic = 0;
     free(h);
 }
@@ -244,16 +214,42 @@ static void headers_free(struct curl_slist *list)
     curl_slist_free_all(list);
 }
 
-static struct curl_slist *headers_of(const struct docker_call *call)
+static struct curl_slist *headers_of(const struct docker_target *to, const struct docker_call *call)
 {
     struct curl_slist *all = curl_slist_append(NULL, "Expect:");
     bool ok = all && header_add(&all, "Content-Type", call->content_type ? call->content_type : "application/json");
     if (ok && call->registry_auth)
         ok = header_add(&all, "X-Registry-Auth", call->registry_auth);
+    if (ok && to->header)
+        ok = header_add(&all, to->header, secret_reveal(to->header_value, NULL));
     if (ok)
         return all;
     headers_free(all);
     return NULL;
+}
+
+/* libcurl is sent to where the connection's local end waits. (It can be told that a socket is connected already, but
+ * the version of Debian 12 connects it nevertheless.) */
+static curl_socket_t open_by_ssh(void *ctx, curlsocktype purpose UNUSED, struct curl_sockaddr *to)
+{
+    struct transfer *t = ctx;
+    struct sockaddr_un at;
+    socklen_t len;
+    if (docker_ssh_dial(t->ssh, &at, &len, &t->dial_error) < 0)
+        return CURL_SOCKET_BAD;
+    /* libcurl's own struct is of the size of any address. */
+    to->family = AF_UNIX;
+    to->protocol = 0;
+    to->addrlen = len;
+    memcpy(&to->addr, &at, len);
+    return socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+}
+
+static void prepare_ssh(CURL *easy, struct transfer *t)
+{
+    curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, open_by_ssh);
+    curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, t);
+    curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)(DOCKER_SSH_DIAL_MS + CONNECT_MS));
 }
 
 static void prepare(struct docker_http *h, struct handle *a, struct transfer *t, const char *url,
@@ -264,16 +260,14 @@ static void prepare(struct docker_http *h, struct handle *a, struct transfer *t,
     curl_easy_setopt(a->easy, CURLOPT_ERRORBUFFER, a->words);
     curl_easy_setopt(a->easy, CURLOPT_URL, url);
     curl_easy_setopt(a->easy, CURLOPT_PATH_AS_IS, 1L);
-    curl_easy_setopt(a->easy, CURLOPT_PROTOCOLS_STR, "http");
     curl_easy_setopt(a->easy, CURLOPT_PROXY, "");
     curl_easy_setopt(a->easy, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(a->easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
     curl_easy_setopt(a->easy, CURLOPT_CONNECTTIMEOUT_MS, (long)CONNECT_MS);
     curl_easy_setopt(a->easy, CURLOPT_TIMEOUT_MS, (long)call->deadline_ms);
-    if (h->socket_path)
-        curl_easy_setopt(a->easy, CURLOPT_UNIX_SOCKET_PATH, h->socket_path);
-    else
-        curl_easy_setopt(a->easy, CURLOPT_TCP_KEEPALIVE, 1L);
+    docker_target_apply(&h->target, a->easy);
+    if (t->ssh)
+        prepare_ssh(a->easy, t);
     if (call->idle_ms) {
         curl_easy_setopt(a->easy, CURLOPT_LOW_SPEED_LIMIT, 1L);
         curl_easy_setopt(a->easy, CURLOPT_LOW_SPEED_TIME, (long)(call->idle_ms / 1000));
@@ -339,14 +333,31 @@ static int lost(struct docker_http *h, struct handle *a, CURLcode code, struct e
     long os = 0;
     curl_easy_getinfo(a->easy, CURLINFO_OS_ERRNO, &os);
     if (code != CURLE_COULDNT_CONNECT || !os)
-        return error_set(e, ERR_UNAVAILABLE, "The container engine at %.120s cannot be reached: %.200s.", h->shown,
+        return error_set(e, ERR_UNAVAILABLE, "The container engine at %.120s cannot be reached: %.200s.", h->target.shown,
                          a->words[0] ? a->words : curl_easy_strerror(code));
     char reason[96];
     const char *hint = os == ENOENT   ? " (is Docker installed and running?)"
                        : os == EACCES ? " (is hbcloud's user in the group that owns the socket?)"
                                       : "";
-    return error_set(e, ERR_UNAVAILABLE, "The container engine at %.120s cannot be reached: %s%s.", h->shown,
+    return error_set(e, ERR_UNAVAILABLE, "The container engine at %.120s cannot be reached: %s%s.", h->target.shown,
                      strerror_r((int)os, reason, sizeof(reason)), hint);
+}
+
+/* With what the other side of an SSH connection said, if it said something. */
+static int cut_off(struct docker_http *h, struct error *e)
+{
+    char words[256] = "";
+    if (h->target.ssh)
+        docker_ssh_words(h->target.ssh, words, sizeof(words));
+    return error_set(e, ERR_UNAVAILABLE,
+                     "The container engine at %.120s closed the connection before its answer was complete%s%s.",
+                     h->target.shown, *words ? ": " : "", words);
+}
+
+/* Libcurl tells these apart by its words only: with TLS 1.3 the engine looks at our certificate after the handshake. */
+static bool certificate_refused(const char *words)
+{
+    return strstr(words, "SSL") && strstr(words, "alert");
 }
 
 static int outcome(struct docker_http *h, struct handle *a, const struct transfer *t, CURLcode code, struct error *e)
@@ -359,6 +370,11 @@ static int outcome(struct docker_http *h, struct handle *a, const struct transfe
     if (t->too_large)
         return error_set(e, ERR_UPSTREAM, "The container engine's answer is larger than %zu MiB.",
                          DOCKER_ANSWER_MAX >> 20);
+    if (t->dial_error.code)
+        return error_set(e, t->dial_error.code, "%s", t->dial_error.message);
+    if (code == CURLE_RECV_ERROR && certificate_refused(a->words))
+        return error_set(e, ERR_UPSTREAM, "%.120s refused the certificate that it was shown: %.200s.", h->target.shown,
+                         a->words);
     if (t->header_late)
         return error_set(e, ERR_UPSTREAM_TIMEOUT, "The container engine did not answer within %lld s.",
                          (long long)t->call->header_ms / 1000);
@@ -368,7 +384,7 @@ static int outcome(struct docker_http *h, struct handle *a, const struct transfe
         code = CURLE_WEIRD_SERVER_REPLY;
     switch (code) {
     case CURLE_OPERATION_TIMEDOUT:
-        if (!connected_us && !t->heard && !h->socket_path)
+        if (!connected_us && !t->heard && !h->target.socket_path)
             return lost(h, a, code, e);
         return error_set(e, ERR_UPSTREAM_TIMEOUT, "The container engine did not answer in time: %.200s.", a->words);
     case CURLE_COULDNT_CONNECT:
@@ -376,11 +392,16 @@ static int outcome(struct docker_http *h, struct handle *a, const struct transfe
     case CURLE_GOT_NOTHING:
     case CURLE_RECV_ERROR:
     case CURLE_SEND_ERROR:
-    case CURLE_PARTIAL_FILE:
-        return error_set(e, ERR_UNAVAILABLE,
-                         "The container engine at %.120s closed the connection before its answer was "
-                         "complete.",
-                         h->shown);
+    case CURLE_PARTIAL_FILE: return cut_off(h, e);
+    case CURLE_PEER_FAILED_VERIFICATION:
+        return error_set(e, ERR_UPSTREAM, "The certificate of %.120s is not to be trusted: %.200s.", h->target.shown,
+                         a->words);
+    case CURLE_SSL_CERTPROBLEM:
+    case CURLE_SSL_CACERT_BADFILE:
+        return error_set(e, ERR_VALIDATION, "The certificate or key for %.120s cannot be used: %.200s.",
+                         h->target.shown, a->words);
+    case CURLE_SSL_CONNECT_ERROR:
+        return error_set(e, ERR_UPSTREAM, "%.120s does not speak TLS with us: %.200s.", h->target.shown, a->words);
     case CURLE_OUT_OF_MEMORY: return error_errno(e, -ENOMEM, "Calling the container engine");
     default:
         return error_set(e, ERR_UPSTREAM, "The container engine's answer is no good HTTP: %.200s.",
@@ -391,7 +412,7 @@ static int outcome(struct docker_http *h, struct handle *a, const struct transfe
 int docker_http_call(struct docker_http *h, const struct docker_call *call, struct docker_reply *ret, struct error *e)
 {
     MAGIC_CHECK(h, HTTP_MAGIC);
-    struct transfer t = { .call = call, .reply = ret };
+    struct transfer t = { .call = call, .reply = ret, .ssh = h->target.ssh };
     struct handle *a = NULL;
     char *url = NULL;
     struct curl_slist *headers = NULL;
@@ -400,8 +421,8 @@ int docker_http_call(struct docker_http *h, const struct docker_call *call, stru
     int r = handle_take(h, &a, e);
     if (r < 0)
         return r;
-    url = str_printf("%s%s", h->base, call->path);
-    headers = headers_of(call);
+    url = str_printf("%s%s", h->target.base, call->path);
+    headers = headers_of(&h->target, call);
     if (!url || !headers) {
         r = error_errno(e, -ENOMEM, "Calling the container engine");
         goto out;
@@ -412,5 +433,6 @@ out:
     handle_give(h, a);
     headers_free(headers);
     free(url);
+    error_done(&t.dial_error);
     return r;
 }

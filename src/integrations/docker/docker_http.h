@@ -1,4 +1,4 @@
-/* One HTTP call to an engine: unix socket or TCP, deadlines, limits, streaming. Knows nothing of the API's content.
+/* One HTTP call to an engine: deadlines, limits, streaming. Knows nothing of the API's content.
  * Ownership: replies own their body (`docker_reply_done`); a call's strings are borrowed.
  * Threads: all functions are thread-safe; each call uses a handle of its own from a small pool.
  * Errors: ERR_UNAVAILABLE (no connection, or lost), ERR_UPSTREAM_TIMEOUT, ERR_UPSTREAM (not HTTP, or too large).
@@ -8,6 +8,7 @@
 
 #include "base/buf.h"
 #include "base/error.h"
+#include "integrations/docker/docker_target.h"
 
 #define DOCKER_ANSWER_MAX ((size_t)32 << 20) /* bytes of a collected answer */
 #define DOCKER_TICK_MS 200                   /* how late `stop` and `on_tick` may be seen */
@@ -41,7 +42,7 @@ struct docker_reply {
 void docker_reply_done(struct docker_reply *r);
 
 struct docker_http;
-int docker_http_new(const char *host, struct docker_http **ret, struct error *e);
+int docker_http_new(const struct docker_target_options *to, struct docker_http **ret, struct error *e); /* copies */
 void docker_http_free(struct docker_http *h);
 /* `ret` is set also when the call fails; free it in both cases. */
 int docker_http_call(struct docker_http *h, const struct docker_call *call, struct docker_reply *ret, struct error *e);

@@ -62,6 +62,11 @@ int docker_login_encode(const struct engine_credentials *c, char **ret, struct e
     return 0;
 }
 
+int docker_login_encode_for(void *unused UNUSED, const struct engine_credentials *c, char **ret, struct error *e)
+{
+    return docker_login_encode(c, ret, e);
+}
+
 void docker_login_free(char *text)
 {
     if (text)

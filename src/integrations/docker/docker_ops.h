@@ -10,6 +10,12 @@
 #define DOCKER_LIST_MS 30000
 #define DOCKER_CHANGE_MS 120000 /* create, start, remove: the engine may copy a volume's first content */
 
+/* The value of X-Registry-Auth for a pull, which docker_login_free frees. */
+typedef int (*docker_login_fn)(void *ctx, const struct engine_credentials *c, char **ret, struct error *e);
+/* An engine at a target; `login` NULL: as engines themselves want it. `login_ctx` has to outlive it. */
+int docker_engine_make(const struct docker_target_options *to, docker_login_fn login, void *login_ctx,
+                       struct container_engine **ret, struct error *e);
+
 struct docker_client *docker_ops_client(struct container_engine *g);
 /* "/containers/<id><rest>"; the id is checked, so it needs no encoding. NULL with an error set. */
 char *docker_ops_path(const char *id, const char *rest, struct error *e);

@@ -184,6 +184,8 @@ export class Flavour {
   readonly name: string;
   readonly dockerd: string;
   readonly proxyDir: string;
+  /** The folder of the `docker` program (of the old engine, which speaks to both). */
+  readonly programs: string;
   /** For node:test's `skip`. */
   readonly skip: string | false;
 
@@ -191,12 +193,13 @@ export class Flavour {
     this.name = part.name;
     this.dockerd = join(part.dir, bin, 'dockerd');
     this.proxyDir = join(part.dir, bin);
+    this.programs = join(oldPart.dir, 'usr/bin');
     this.skip = part.skip;
   }
 
-  /** Starts an engine that ends with the test. */
-  async start(t?: TestContext): Promise<Engine> {
-    const engine = await Engine.start(this);
+  /** Starts an engine that ends with the test; `flags` are dockerd's. */
+  async start(t?: TestContext, flags: string[] = []): Promise<Engine> {
+    const engine = await Engine.start(this, { flags });
     t?.after(() => engine.stop());
     return engine;
   }

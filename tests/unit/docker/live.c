@@ -11,9 +11,25 @@ static const char *live_host(void)
     return getenv("HB_TEST_DOCKER_HOST");
 }
 
+static const char *given(const char *name)
+{
+    const char *value = getenv(name);
+    return value && *value ? value : NULL;
+}
+
+static int live_open(struct container_engine **ret, struct error *e)
+{
+    const struct docker_engine_options o = { .host = live_host(),
+                                             .certificates = given("HB_TEST_DOCKER_CERTS"),
+                                             .key = { .file = given("HB_TEST_SSH_KEY") },
+                                             .known_hosts_file = given("HB_TEST_KNOWN_HOSTS") };
+    return docker_engine_open(&o, ret, e);
+}
+
 int live_http(struct docker_http **ret, struct error *e)
 {
-    return docker_http_new(live_host(), ret, e);
+    const char *socket = given("HB_TEST_DOCKER_SOCKET");
+    return docker_http_new(&(struct docker_target_options){ .host = socket ? socket : live_host() }, ret, e);
 }
 
 /* Set up and torn down around each test: an engine object and a free name. */
@@ -23,7 +39,7 @@ int live_set_up(void **state)
     static int serial;
     (void)snprintf(l->name, sizeof l->name, "hb-live-%d-%d", (int)getpid(), ++serial);
     *l->id = '\0';
-    if (docker_engine_new(live_host(), &l->g, &l->e) < 0)
+    if (live_open(&l->g, &l->e) < 0)
         return -1;
     l->ops = l->g->ops;
     return 0;

@@ -119,7 +119,7 @@ static void an_engine_that_only_answers_a_ping_is_understood(void **state)
 
 static void the_constructor_does_not_connect_and_checks_the_address(void **state)
 {
-    static const char *const bad[] = { "http://x", "unix://relative", "tcp://",   "tcp://a/b", "tcp://a b", "ssh://x",
+    static const char *const bad[] = { "http://x", "unix://relative", "tcp://",   "tcp://a/b", "tcp://a b", "ssh://",
                                        "x",        "tcp://a@b",       "tcp://a?b" };
     struct container_engine *g = NULL;
     struct error e = ERROR_INIT;
@@ -201,7 +201,7 @@ static void a_slow_engine_is_given_up_at_the_deadline(void **state)
         struct error e = ERROR_INIT;
         struct docker_call call = { .method = "GET", .path = "/slow", .deadline_ms = 150 };
         fake_engine_bytes(f, "GET /slow", starts[i], strlen(starts[i]), FAKE_HOLD);
-        assert_int_equal(docker_http_new(fake_engine_host(f), &h, &e), 0);
+        assert_int_equal(docker_http_new(&(struct docker_target_options){ .host = fake_engine_host(f) }, &h, &e), 0);
         int64_t from = now_ms();
         assert_int_equal(docker_http_call(h, &call, &reply, &e), -(int)ERR_UPSTREAM_TIMEOUT);
         assert_in_range(now_ms() - from, 100, 5000);
@@ -219,7 +219,7 @@ static void a_missing_status_line_has_a_deadline_of_its_own(void **state)
     struct error e = ERROR_INIT;
     struct docker_call call = { .method = "GET", .path = "/slow", .header_ms = 100 };
     fake_engine_bytes(f, "GET /slow", "", 0, FAKE_HOLD);
-    assert_int_equal(docker_http_new(fake_engine_host(f), &h, &e), 0);
+    assert_int_equal(docker_http_new(&(struct docker_target_options){ .host = fake_engine_host(f) }, &h, &e), 0);
     assert_int_equal(docker_http_call(h, &call, &reply, &e), -(int)ERR_UPSTREAM_TIMEOUT);
     docker_reply_done(&reply);
     docker_http_free(h);

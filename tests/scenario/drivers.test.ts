@@ -1,0 +1,75 @@
+// The same adapter tests, on an engine that is not on this machine's own socket: by SSH (sockets passed on, or the host's
+// docker program asked) and by TLS with certificates on both sides.
+import assert from 'node:assert/strict';
+import { dirname, join } from 'node:path';
+import { test } from 'node:test';
+import { Authority } from '../support/authority.ts';
+import { binary } from '../support/hub.ts';
+import { dockerOld } from '../support/parts/docker.ts';
+import { Registry } from '../support/parts/registry.ts';
+import { Sshd } from '../support/parts/sshd.ts';
+import { Process } from '../support/process.ts';
+import { freePort } from '../support/wait.ts';
+
+const skip = dockerOld.skip || Sshd.skip || Registry.skip;
+
+async function passes(program: string, env: Record<string, string>): Promise<void> {
+  const run = Process.start(join(dirname(binary), 'tests/unit/docker', program), [], { env: { ...process.env, ...env, CMOCKA_MESSAGE_OUTPUT: 'STDOUT' } });
+  const exit = await run.wait(300_000);
+  assert.equal(exit.code, 0, run.output);
+  assert.match(run.stdout, /\[ +OK +\]/, 'it ran');
+}
+
+test("the adapter's live tests on an engine by SSH, its socket passed on", { skip }, async (t) => {
+  const [engine, sshd, registry] = await Promise.all([dockerOld.start(t), Sshd.start(t), Registry.start(t)]);
+  const reached = {
+    HB_TEST_DOCKER_HOST: sshd.url(engine.socket),
+    HB_TEST_DOCKER_SOCKET: engine.host,
+    HB_TEST_SSH_KEY: sshd.userKey,
+    HB_TEST_KNOWN_HOSTS: sshd.knownHosts,
+    HB_TEST_REGISTRY: registry.address,
+  };
+  await passes('test_docker_live', reached);
+  await passes('test_docker_objects', reached);
+});
+
+function sshSettings(sshd: Sshd, socket: string): Record<string, string> {
+  return {
+    HB_TEST_SSH_URL: sshd.url(socket),
+    HB_TEST_SSH_KEY: sshd.userKey,
+    HB_TEST_SSH_OTHER_KEY: sshd.otherKey,
+    HB_TEST_KNOWN_HOSTS: sshd.knownHosts,
+    HB_TEST_SSH_FINGERPRINT: sshd.fingerprint,
+    HB_TEST_SSHD_PID: String(sshd.pid),
+  };
+}
+
+test('who is trusted by SSH, what is said, and how a lost session comes back', { skip }, async (t) => {
+  const [engine, sshd] = await Promise.all([dockerOld.start(t), Sshd.start(t)]);
+  await passes('test_docker_ssh', sshSettings(sshd, engine.socket));
+});
+
+test("the same where the host passes no sockets on: its own docker program is asked", { skip }, async (t) => {
+  const engine = await dockerOld.start(t);
+  const env = { DOCKER_HOST: engine.host, PATH: `${dockerOld.programs}:/usr/bin:/bin` };
+  const sshd = await Sshd.start(t, { sockets: false, env });
+  await passes('test_docker_ssh', sshSettings(sshd, engine.socket));
+  await passes('test_docker_objects', {
+    HB_TEST_DOCKER_HOST: sshd.url(engine.socket),
+    HB_TEST_DOCKER_SOCKET: engine.host,
+    HB_TEST_SSH_KEY: sshd.userKey,
+    HB_TEST_KNOWN_HOSTS: sshd.knownHosts,
+  });
+});
+
+test('an engine by TLS: certificates on both sides are looked at', { skip }, async (t) => {
+  const [authority, stranger] = [new Authority(t), new Authority(t)];
+  const [server, client] = [authority.issue('server'), authority.issue('client')];
+  const port = await freePort();
+  const tls = ['--tlsverify', '--tlscacert', authority.certificate, '--tlscert', join(server, 'cert.pem'), '--tlskey', join(server, 'key.pem')];
+  const engine = await dockerOld.start(t, ['--host', `tcp://127.0.0.1:${port}`, ...tls]);
+  const reached = { HB_TEST_DOCKER_HOST: `tcp://127.0.0.1:${port}`, HB_TEST_DOCKER_SOCKET: engine.host, HB_TEST_DOCKER_CERTS: client };
+  await passes('test_docker_objects', reached);
+  await passes('test_docker_live', reached);
+  await passes('test_docker_tls', { ...reached, HB_TEST_STRANGER_CERTS: stranger.issue('client'), HB_TEST_PORT: String(port) });
+});
