@@ -185,6 +185,18 @@ static int look(struct run *r, char *why, size_t size)
     return 1;
 }
 
+/* A rename takes a millisecond; what it does to the next requests shows in the moment after it. */
+static int await_during(struct run *r, struct error *e)
+{
+    while (r->probe_phase == PROBE_DURING && phase_age_ms(r) < RECEIPT_SWITCH_MS) {
+        int res = run_may_go_on(r, e);
+        if (res < 0)
+            return res;
+        step_pause_ms(LOOK_MS);
+    }
+    return 0;
+}
+
 int receipt_judge(struct run *r, struct error *e)
 {
     char why[400] = "";
@@ -193,9 +205,12 @@ int receipt_judge(struct run *r, struct error *e)
         receipt_switched(r);
     if (!r->probe)
         return 0;
+    int res = await_during(r, e);
+    if (res < 0)
+        return res;
     enter(r, PROBE_AFTER);
     while (seen == 0) {
-        int res = run_may_go_on(r, e);
+        res = run_may_go_on(r, e);
         if (res < 0)
             return res;
         seen = look(r, why, sizeof why);

@@ -21,6 +21,8 @@ void receipt_note_drain(struct run *r, int64_t duration_ms, bool forced);
 void receipt_note_reload(struct run *r);
 
 #define RECEIPT_WINDOW_MS 2000
+/* Probes of this long from the switch on are "during". */
+#define RECEIPT_SWITCH_MS 500
 /* p99 of a few dozen probes is the slowest one: a rise below this is noise, whatever the ratio. */
 #define RECEIPT_LATENCY_FLOOR_MS 250
 /* When the latency seems broken, more is measured before it is said: up to this long. */
