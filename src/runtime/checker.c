@@ -26,8 +26,10 @@
 
 struct schedule { /* of one service */
     char service_id[ID_LEN + 1], container_id[65];
-    struct entity *read;     /* the version that `probe` and the rest were read from; NULL: none yet */
-    struct probe probe;
+    struct entity *read;     /* the version that the check and the rest were read from; NULL: none yet */
+    enum probe_kind kind;
+    long timeout_ms;
+    char *url;               /* just as long as it is: there may be many of these */
     int64_t interval_ms, start_period_ms;
     unsigned retries;
     char checked_at[TIME_TEXT_LEN + 1]; /* as it stands in `read`; "" none */
@@ -130,6 +132,7 @@ static void schedule_free(void *value)
 {
     struct schedule *s = value;
     entity_unref(s->read);
+    free(s->url);
     free(s);
 }
 
@@ -229,10 +232,15 @@ static void look_through(struct checker *k, int64_t now)
 
 static void read_document(struct schedule *s, struct entity *x, const json_t *d)
 {
+    struct probe p;
     const char *at = json_str(d, "status.lastHealthCheck");
     entity_unref(s->read);
     s->read = entity_ref(x);
-    probe_of(d, &s->probe);
+    probe_of(d, &p);
+    free(s->url);
+    s->url = strdup(p.url);
+    s->kind = s->url ? p.kind : PROBE_NONE;
+    s->timeout_ms = p.timeout_ms;
     s->interval_ms = (int64_t)(json_num(d, "networking.healthCheck.interval", 10) * 1000);
     s->start_period_ms = (int64_t)(json_num(d, "networking.healthCheck.startPeriod", 30) * 1000);
     s->retries = (unsigned)json_int(d, "networking.healthCheck.retries", 3);
@@ -262,14 +270,14 @@ static bool in_start_period(const struct schedule *s, int64_t now)
 static bool read_newest(struct checker *k, struct schedule *s)
 {
     _cleanup_entity_ struct entity *x = table_get(k->runtime->services, s->service_id);
-    if (!x || (x == s->read && (s->engine_asked || s->probe.kind != PROBE_TCP)))
+    if (!x || (x == s->read && (s->engine_asked || s->kind != PROBE_TCP)))
         return x != NULL;
     _cleanup_json_ json_t *d = entity_document(x);
     if (!d)
         return false;
     read_document(s, x, d);
-    s->engine_decides = s->probe.kind == PROBE_ENGINE || (s->engine_decides && s->probe.kind == PROBE_TCP);
-    if (s->probe.kind == PROBE_TCP && !s->engine_asked)
+    s->engine_decides = s->kind == PROBE_ENGINE || (s->engine_decides && s->kind == PROBE_TCP);
+    if (s->kind == PROBE_TCP && !s->engine_asked)
         ask_engine(k, s, d);
     return true;
 }
@@ -295,12 +303,14 @@ static void give_handle(struct checker *k, CURL *h)
 static void send_check(struct checker *k, struct schedule *s)
 {
     struct check *check = calloc(1, sizeof *check);
-    CURL *h = check ? take_handle(k, &s->probe) : NULL;
+    struct probe p = { .kind = s->kind, .timeout_ms = s->timeout_ms };
+    str_copy(p.url, sizeof p.url, s->url);
+    CURL *h = check ? take_handle(k, &p) : NULL;
     if (!h) {
         free(check);
         return;
     }
-    *check = (struct check){ .schedule = s, .probe = s->probe, .handle = h, .at = k->under_way };
+    *check = (struct check){ .schedule = s, .probe = p, .handle = h, .at = k->under_way };
     (void)curl_easy_setopt(h, CURLOPT_PRIVATE, check);
     s->running = curl_multi_add_handle(k->multi, h) == CURLM_OK;
     if (s->running) {
@@ -320,10 +330,10 @@ static void begin_check(struct checker *k, struct schedule *s, int64_t now)
     int64_t next = now + (s->interval_ms > 100 ? s->interval_ms : 100);
     if (!s->judged && in_start_period(s, now) && next > now + FIRST_CHECKS_MS)
         next = now + FIRST_CHECKS_MS;
-    if (s->probe.kind == PROBE_NONE || s->engine_decides)
+    if (s->kind == PROBE_NONE || s->engine_decides)
         next = now + RECHECK_ENGINE_MS;
     heap_put(k, s, next);
-    if (s->probe.kind != PROBE_NONE && !s->engine_decides)
+    if (s->kind != PROBE_NONE && !s->engine_decides)
         send_check(k, s);
 }
 
