@@ -8,7 +8,7 @@
 /* An empty variable is as good as none. */
 static const char *variable(const char *name)
 {
-    const char *value = getenv(name);
+    const char *value = name ? getenv(name) : NULL;
     return value && *value ? value : NULL;
 }
 
@@ -17,38 +17,61 @@ static const char *either(const char *a, const char *b)
     return a ? a : b;
 }
 
-static void read_github(struct ci_call *c)
+/* The variables of a CI service, the first that is set counts. `by` is who started the run; that need not be who wrote the
+ * commit. */
+struct words {
+    const char *mark; /* "true" within it */
+    const char *trigger;
+    const char *repository, *branch[2], *commit[2], *message, *pipeline[2], *by, *run, *attempt;
+    bool annotates;
+};
+static const struct words services[] = {
+    { .mark = "GITHUB_ACTIONS",
+      .trigger = "github_actions",
+      .repository = "GITHUB_REPOSITORY",
+      .branch = { "GITHUB_HEAD_REF", "GITHUB_REF_NAME" },
+      .commit = { "GITHUB_SHA" },
+      .pipeline = { "GITHUB_WORKFLOW" },
+      .by = "GITHUB_ACTOR",
+      .run = "GITHUB_RUN_ID",
+      .attempt = "GITHUB_RUN_ATTEMPT",
+      .annotates = true },
+    { .mark = "TRAVIS",
+      .trigger = "travis_ci",
+      .repository = "TRAVIS_REPO_SLUG",
+      .branch = { "TRAVIS_PULL_REQUEST_BRANCH", "TRAVIS_BRANCH" },
+      .commit = { "TRAVIS_PULL_REQUEST_SHA", "TRAVIS_COMMIT" },
+      .message = "TRAVIS_COMMIT_MESSAGE",
+      .pipeline = { "TRAVIS_JOB_NAME", "TRAVIS_JOB_NUMBER" },
+      .run = "TRAVIS_BUILD_ID",
+      .attempt = "TRAVIS_JOB_ID" },
+};
+
+static const char *first_of(const char *const names[2])
 {
-    c->trigger = "github_actions";
-    c->repository = variable("GITHUB_REPOSITORY");
-    c->branch = either(variable("GITHUB_HEAD_REF"), variable("GITHUB_REF_NAME"));
-    c->commit = variable("GITHUB_SHA");
-    c->pipeline = variable("GITHUB_WORKFLOW");
-    c->by = variable("GITHUB_ACTOR"); /* who started the run; that need not be who wrote the commit */
-    c->run = variable("GITHUB_RUN_ID");
-    c->attempt = variable("GITHUB_RUN_ATTEMPT");
-    c->annotates = true;
+    return either(variable(names[0]), variable(names[1]));
 }
 
-static void read_travis(struct ci_call *c)
+static void read_variables(const struct words *w, struct ci_call *c)
 {
-    c->trigger = "travis_ci";
-    c->repository = variable("TRAVIS_REPO_SLUG");
-    c->branch = either(variable("TRAVIS_PULL_REQUEST_BRANCH"), variable("TRAVIS_BRANCH"));
-    c->commit = either(variable("TRAVIS_PULL_REQUEST_SHA"), variable("TRAVIS_COMMIT"));
-    c->message = variable("TRAVIS_COMMIT_MESSAGE");
-    c->pipeline = either(variable("TRAVIS_JOB_NAME"), variable("TRAVIS_JOB_NUMBER"));
-    c->run = variable("TRAVIS_BUILD_ID");
-    c->attempt = variable("TRAVIS_JOB_ID");
+    *c = (struct ci_call){ .trigger = w->trigger,
+                           .repository = variable(w->repository),
+                           .branch = first_of(w->branch),
+                           .commit = first_of(w->commit),
+                           .message = variable(w->message),
+                           .pipeline = first_of(w->pipeline),
+                           .by = variable(w->by),
+                           .run = variable(w->run),
+                           .attempt = variable(w->attempt),
+                           .annotates = w->annotates };
 }
 
 bool ci_call_read(const struct args *a, struct ci_call *ret)
 {
     struct ci_call c = { 0 };
-    if (str_eq(variable("GITHUB_ACTIONS"), "true"))
-        read_github(&c);
-    else if (str_eq(variable("TRAVIS"), "true"))
-        read_travis(&c);
+    for (size_t i = 0; i < ARRAY_LEN(services) && !c.trigger; i++)
+        if (str_eq(variable(services[i].mark), "true"))
+            read_variables(&services[i], &c);
     c.trigger = either(args_get(a, "trigger"), c.trigger);
     c.pipeline = either(args_get(a, "pipeline"), c.pipeline);
     c.by = either(args_get(a, "initiated-by"), c.by);
