@@ -24,6 +24,11 @@ bool gateway_registered(struct gateway *g, const char *id)
     return gateway_discovers(g) && id && registrar_has(g->registrar, id);
 }
 
+bool gateway_registry_answers(struct gateway *g)
+{
+    return gateway_discovers(g) && registrar_reached(g->registrar);
+}
+
 static int read_identity(struct store *store, char ret[ID_LEN + 1], struct error *e)
 {
     _cleanup_conn_ struct store_conn *c = NULL;

@@ -102,6 +102,7 @@ bool gateway_discovers(struct gateway *g);
 int gateway_register(struct gateway *g, const struct discovery_instance *instance, struct error *e);
 int gateway_deregister(struct gateway *g, const char *instance_id, struct error *e); /* gone, or gone later: 0 */
 bool gateway_registered(struct gateway *g, const char *instance_id); /* the registry has it, by what is known; NULL id: no */
+bool gateway_registry_answers(struct gateway *g); /* the last time that it was asked; without one: no */
 /* Who this hub is to a registry: a UUID, made once a database. */
 #define GATEWAY_IDENTITY_LEN 36
 int gateway_identity(struct store *store, char ret[GATEWAY_IDENTITY_LEN + 1], struct error *e);

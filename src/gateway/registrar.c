@@ -332,6 +332,14 @@ bool registrar_has(struct registrar *r, const char *id)
     return has;
 }
 
+bool registrar_reached(struct registrar *r)
+{
+    (void)pthread_mutex_lock(&r->lock);
+    bool reached = r->reached;
+    (void)pthread_mutex_unlock(&r->lock);
+    return reached;
+}
+
 /* ---- telling ---- */
 
 static json_t *time_or_null(int64_t ms)

@@ -22,6 +22,7 @@ void registrar_free(struct registrar *r);
 int registrar_add(struct registrar *r, const struct discovery_instance *x, struct error *e);
 int registrar_remove(struct registrar *r, const char *id, struct error *e);
 bool registrar_has(struct registrar *r, const char *id); /* the registry has it, by what is known */
+bool registrar_reached(struct registrar *r);
 /* One comparison, now. ERR_UNAVAILABLE and the like when the registry does not answer. */
 int registrar_compare(struct registrar *r, struct error *e);
 /* {"registry": {...}, "registrations": [...]} of the contract. New reference. */

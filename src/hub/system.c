@@ -90,9 +90,16 @@ static void write_integrations(struct hub *h, struct jw *w)
         jw_object(w);
         jw_key(w, "name"), jw_string(w, integrations[i].name);
         jw_key(w, "configured"), jw_bool(w, configured);
-        jw_key(w, "answering"), jw_null(w);
-        if (configured)
-            jw_key(w, "reason"), jw_string(w, "It is configured; this version does not ask it anything.");
+        if (configured && str_eq(integrations[i].name, "consul")) {
+            bool answers = gateway_registry_answers(h->gateway);
+            jw_key(w, "answering"), jw_bool(w, answers);
+            if (!answers)
+                jw_key(w, "reason"), jw_string(w, "It does not answer. What it has missed it is told when it does.");
+        } else {
+            jw_key(w, "answering"), jw_null(w);
+            if (configured)
+                jw_key(w, "reason"), jw_string(w, "It is configured; this version does not ask it anything.");
+        }
         jw_end(w);
     }
     jw_end(w);

@@ -42,6 +42,8 @@ describe('Consul as the service registry', { skip }, () => {
     await waitFor(async () => !(await rig.hub.ok('GET', '/registrations')).registry.reached, { timeout: 20_000, what: 'the hub to notice' });
     const deployed = await rig.deploy('cart', await rig.demo('1'), { networking });
     assert.equal(deployed.status.state, 'completed', 'a deployment does not need Consul');
+    const { integrations } = (await rig.hub.ok('GET', '/system')).system;
+    assert.equal(integrations.find((x) => x.name === 'consul')?.answering, false);
     await consul.resume();
     await one('shop');
     await one('cart');
