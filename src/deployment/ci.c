@@ -17,6 +17,14 @@ struct ci_source *ci_source_named(struct ci *c, const char *name)
     return NULL;
 }
 
+void ci_batch_committed(struct ci *c, const struct ci_batch *b)
+{
+    if (*b->job)
+        jobs_added(c->jobs, b->job);
+    if (*b->wanted)
+        ci_wanted_tell(c, b->wanted, "approval.created");
+}
+
 int ci_open(const struct ci_options *o, struct ci **ret, struct error *e)
 {
     struct ci *c = calloc(1, sizeof *c);

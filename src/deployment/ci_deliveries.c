@@ -229,8 +229,8 @@ static int work(struct ci *c, struct ci_source *s, const struct key *k, const ch
     failpoint("ci", "facts", "before");
     int r = take_facts(c, s, &w, event, payload, e);
     failpoint("ci", "facts", "after");
-    if (r == 0 && *w.batch.job)
-        jobs_added(c->jobs, w.batch.job);
+    if (r == 0)
+        ci_batch_committed(c, &w.batch);
     if (r == 0 && *w.batch.run)
         r = ci_show(c, k->source, w.batch.run, e);
     return r == 0 ? close_delivery(c, k, w.tracked ? "tracked" : "ignored", w.reason, w.repository, e) : r;

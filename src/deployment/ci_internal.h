@@ -37,7 +37,9 @@ struct ci_batch {
     struct store_conn *conn;
     char run[24]; /* to be shown; "" none */
     char job[ID_LEN + 1]; /* to be woken; "" none */
+    char wanted[ID_LEN + 1]; /* to be told of; "" none */
 };
+void ci_batch_committed(struct ci *c, const struct ci_batch *b); /* wakes and tells; a run is shown by the caller */
 /* ci_track.c: within the batch's write transaction; repeating it changes nothing. */
 int ci_track(struct ci *c, struct ci_batch *b, const struct ci_source *s, const struct ci_fact *fact, struct error *e);
 /* At most `size` - 1 bytes, whole characters; NULL stays NULL. */
@@ -86,6 +88,7 @@ struct ci_want {
     int64_t gate_ms, order_key;
 };
 int ci_want(struct ci *c, struct ci_batch *b, const struct ci_want *w, struct error *e);
+void ci_wanted_tell(struct ci *c, const char *id, const char *type); /* an event, such as approval.updated */
 int ci_wanted_open(struct ci *c, struct error *e); /* its job kind */
 int ci_wanted_tidy(struct ci *c, struct error *e); /* what waited for a person too long */
 int ci_list_approvals(void *room, struct request *rq, struct reply *rp, struct error *e);

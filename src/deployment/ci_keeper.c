@@ -39,8 +39,8 @@ static int on_missed(void *ctx, const struct ci_fact *f, struct error *e)
     if (r == 0)
         r = store_commit(conn, e);
     store_release(TAKE(conn));
-    if (r == 0 && *b.job)
-        jobs_added(w->ci->jobs, b.job);
+    if (r == 0)
+        ci_batch_committed(w->ci, &b);
     if (r == 0 && *b.run)
         r = ci_show(w->ci, w->source->ops->name, b.run, e);
     w->n++;

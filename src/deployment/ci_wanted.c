@@ -88,6 +88,9 @@ static int move(struct ci *c, const char *id, const char *from, const char *to, 
         return r;
     bool moved = store_changed(conn) > 0;
     r = store_commit(conn, e);
+    store_release(TAKE(conn));
+    if (r == 0 && moved)
+        ci_wanted_tell(c, id, "approval.updated");
     return r < 0 ? r : moved;
 }
 
@@ -131,8 +134,10 @@ int ci_want(struct ci *c, struct ci_batch *b, const struct ci_want *w, struct er
                        w->order_key, now + (w->approval ? APPROVAL_MS : w->gate_ms), now, now);
     if (r == 0 && !w->approval)
         r = add_job(c, b->conn, id, b->job, e);
-    if (r == 0)
+    if (r == 0) {
+        str_copy(b->wanted, sizeof b->wanted, id);
         log_info("The image %s is wanted for %s by a rule.", w->image, w->service);
+    }
     return r;
 }
 
@@ -328,6 +333,25 @@ static int write_row(struct store_conn *conn, struct store_rows *rows, struct jw
     return 0;
 }
 
+/* An event that cannot be made is not worth failing for: the list says the same. */
+void ci_wanted_tell(struct ci *c, const char *id, const char *type)
+{
+    struct jw w;
+    _cleanup_buf_ struct buf out;
+    _cleanup_error_ struct error e = ERROR_INIT;
+    _cleanup_conn_ struct store_conn *conn = NULL;
+    _cleanup_rows_ struct store_rows *rows = NULL;
+    buf_init(&out, 0);
+    jw_init(&w, &out);
+    int r = store_acquire(c->store, STORE_READ, &conn, &e);
+    if (r == 0)
+        r = store_query(conn, &e, &rows, "SELECT " COLUMNS " FROM ci_wanted WHERE id = $1", "t", id);
+    if (r == 0 && rows_next(rows, &e) == 1 && write_row(conn, rows, &w, &e) == 0 && buf_ok(&out))
+        events_publish(c->events, type, "approval", id, out.data, out.len);
+    else
+        log_warn("Approval %s changed and nobody is told live: %s", id, e.message);
+}
+
 int ci_list_approvals(void *room, struct request *rq, struct reply *rp, struct error *e)
 {
     struct ci *c = room;
@@ -393,8 +417,11 @@ static int decide(struct ci *c, struct request *rq, const char *to, bool approve
         r = add_job(c, conn, id, job, e);
     if (r == 0)
         r = store_commit(conn, e);
+    store_release(TAKE(conn));
     if (r == 0 && *job)
         jobs_added(c->jobs, job);
+    if (r == 0)
+        ci_wanted_tell(c, id, "approval.updated");
     return r;
 }
 

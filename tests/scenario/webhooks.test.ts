@@ -156,8 +156,12 @@ describe('GitHub', () => {
     await tag('v1', '2026-11-25T09:00:00Z');
     assert.deepEqual((await approvals('asked')).map((a) => [a.image, a.state]), [['ghcr.io/example-org/asked:v10', 'approval'], ['ghcr.io/example-org/asked:v2', 'superseded']]);
     const params = { approvalId: (await approvals('asked'))[0]!.id };
+    const stream = await hub.events({ query: { types: 'approval.*' } });
     assert.equal((await hub.ok('POST', '/ci/approvals/{approvalId}/reject', { params })).approval.state, 'rejected');
     await hub.refused(409, 'POST', '/ci/approvals/{approvalId}/approve', { params });
+    const event = await stream.until((seen) => seen.data.entityId === params.approvalId);
+    assert.deepEqual([event.type, event.data.data.state], ['approval.updated', 'rejected']);
+    stream.close();
   });
 
   test('runs that no delivery told of are asked for at the start: once each, the newest deploys, older ones do not', async () => {
