@@ -21,7 +21,7 @@ struct server {
     uint16_t port;
     pthread_t thread;
     _Atomic bool stop;
-    _Atomic int behaviour, connections, requests, wrong_host;
+    _Atomic int live, behaviour, connections, requests, wrong_host;
 };
 
 static bool answer(struct server *s, int fd, const char *request)
@@ -58,6 +58,7 @@ static void *serve_one(void *arg)
             break;
     }
     (void)close(x.fd);
+    x.s->live--;
     return NULL;
 }
 
@@ -69,6 +70,7 @@ static void *accept_all(void *arg)
         pthread_t t;
         memcpy(copy, &x, sizeof x);
         s->connections++;
+        s->live++;
         assert_int_equal(pthread_create(&t, NULL, serve_one, copy), 0);
         (void)pthread_detach(t);
     }
@@ -113,6 +115,8 @@ static int end(void **state)
     (void)shutdown(f->server.fd, SHUT_RDWR);
     (void)pthread_join(f->server.thread, NULL);
     (void)close(f->server.fd);
+    while (f->server.live > 0) /* its clients are gone: each ends by itself */
+        (void)usleep(1000);
     map_free(f->gateway.routes);
     json_decref(f->route->domains);
     free(f->route);
