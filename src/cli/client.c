@@ -168,6 +168,8 @@ static int finish(struct client *client, CURLcode code, const struct sink *sink,
     if (code == CURLE_OK || sink->stopped)
         (void)curl_easy_getinfo(client->curl, CURLINFO_RESPONSE_CODE, &status);
     ret->status = (int)status;
+    struct curl_header *replayed = NULL;
+    ret->replayed = curl_easy_header(client->curl, "Idempotency-Replayed", 0, CURLH_HEADER, -1, &replayed) == CURLHE_OK;
     if (status)
         return status_of_reply(ret->status);
     str_copy(ret->failure, sizeof ret->failure, *failure ? failure : curl_easy_strerror(code));

@@ -26,6 +26,7 @@ struct api_reply {
     struct buf body; /* as it was said */
     json_t *json;    /* of a JSON body; NULL else */
     char failure[256]; /* with status 0: why */
+    bool replayed;     /* the answer that an earlier request under the same idempotency key got */
 };
 /* CLI_OK for 2xx; else an exit status, and unless `quiet` the failure is printed (with --json, what the API said
  * goes to `out`). `ret` is valid either way. */

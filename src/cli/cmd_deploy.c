@@ -175,8 +175,42 @@ static int print_serving(struct cli *c, const char *name)
     return cli_put(c, &out);
 }
 
+/* Did the deployment end without serving? */
+static bool ended_badly(struct cli *c, const char *id)
+{
+    _cleanup_buf_ struct buf path;
+    buf_init(&path, 0);
+    entity_path(&path, "/v1/deployments/", id, "");
+    struct api_request rq = { .path = buf_str(&path), .quiet = true };
+    _cleanup_reply_ struct api_reply reply;
+    (void)api_call(c, &rq, &reply);
+    const json_t *deployment = json_object_get(reply.json, "deployment");
+    return deployment_has_ended(deployment) && !str_eq(json_str(deployment, "status.state"), "completed");
+}
+
+#define TRIES_MAX 9
+
+/* Under a key that was made of the run, one that ran before and failed is tried anew: a CI service may restart a job
+ * under the same number. One that serves, or is under way, is the answer. */
+static int start_for_run(const struct deploying *x, struct api_reply *ret)
+{
+    char key[CI_KEY_MAX + 8];
+    int r = start_deployment(x, ret);
+    for (int n = 2; r == CLI_OK && n <= TRIES_MAX && ret->replayed; n++) {
+        const char *id = json_str(ret->json, "deployment_id");
+        if (!id || !ended_badly(x->cli, id))
+            break;
+        struct deploying again = *x;
+        (void)snprintf(key, sizeof key, "%.*s-%d", CI_KEY_MAX - 16, x->key, n);
+        again.key = key;
+        answer_done(ret);
+        r = start_deployment(&again, ret);
+    }
+    return r;
+}
+
 /* What CI says of itself goes into the document, which is not the service's own then. */
-static void fill_by_ci(struct cli *c, json_t *document, char key[CI_KEY_MAX], bool *ret_annotates)
+static void fill_by_ci(struct cli *c, json_t *document, char key[CI_KEY_MAX], bool *ret_made, bool *ret_annotates)
 {
     struct ci_call ci;
     key[0] = '\0';
@@ -184,6 +218,7 @@ static void fill_by_ci(struct cli *c, json_t *document, char key[CI_KEY_MAX], bo
         return;
     ci_call_fill(&ci, document);
     *ret_annotates = ci.annotates;
+    *ret_made = !ci.key;
     if (ci.key)
         str_copy(key, CI_KEY_MAX, ci.key);
     else
@@ -194,17 +229,17 @@ static int deploy(struct cli *c, bool plan)
 {
     char key[CI_KEY_MAX];
     _cleanup_json_ json_t *document = NULL;
-    bool whole = false, annotates = false;
+    bool whole = false, made = false, annotates = false;
     int64_t timeout_ms = 0;
     int r = plan ? CLI_OK : follow_timeout(c, &timeout_ms);
     if (r == CLI_OK)
         r = read_document(c, &document, &whole);
     if (r != CLI_OK)
         return r;
-    fill_by_ci(c, document, key, &annotates);
+    fill_by_ci(c, document, key, &made, &annotates);
     _cleanup_reply_ struct api_reply started;
     struct deploying x = { c, document, whole, plan, key[0] ? key : NULL };
-    r = start_deployment(&x, &started);
+    r = made && key[0] && !plan ? start_for_run(&x, &started) : start_deployment(&x, &started);
     if (r != CLI_OK)
         return r;
     if (plan)

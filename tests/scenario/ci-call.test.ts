@@ -42,6 +42,12 @@ describe('CI call', { skip: dockerOld.skip || Registry.skip }, () => {
     assert.match(run.stderr, /the deployment of app failed: The image .*missing cannot be pulled/);
     assert.match(run.stderr, /^::error title=hbcloud::/m);
     assert.match(run.stderr, /failed at pull/);
+    const before = (await deployments('app')).length;
+    await rig.demo('missing');
+    assert.equal((await deploy(['app', '--image', `${rig.registry.address}/demo:missing`])).code, 0, 'a job that is restarted under the same number tries anew');
+    assert.equal((await deploy(['app', '--image', `${rig.registry.address}/demo:missing`])).code, 0);
+    assert.equal((await deployments('app')).length, before + 1);
+    assert.equal((await rig.update('app', { container: { image: await rig.demo('two') } })).status.state, 'completed');
     assert.equal(await text((await service(rig.hub, 'app')).networking.url), 'two');
   });
 
@@ -62,7 +68,8 @@ describe('CI call', { skip: dockerOld.skip || Registry.skip }, () => {
     assert.deepEqual([plan.code, /\+ container\.environment\.A: \*{8}/.test(plan.stdout), /nothing is done yet/.test(plan.stdout)], [0, true, true], plan.stdout + plan.stderr);
     assert.equal((await run('services', 'scale', 'app', '2')).stdout, 'app has as many instances as wanted.\n');
     assert.match((await run('services', 'releases', 'app')).stdout, /now/);
-    const back = await run('services', 'rollback', 'app', '--release', '3');
+    const two = (await rig.hub.ok('GET', '/services/{serviceId}/releases', { params: { serviceId: 'app' } })).releases.find((r) => r.version === 'two' && r.servedAt)!;
+    const back = await run('services', 'rollback', 'app', '--release', String(two.number));
     assert.deepEqual([back.code, back.stdout], [0, 'app runs the earlier release again.\n'], back.stderr);
     assert.equal(await text((await service(rig.hub, 'app')).networking.url), 'two');
     const slow = await run('services', 'deploy', 'app', '--image', await rig.demo('slow'), '-e', 'START_DELAY_MS=5000', '--no-wait');
