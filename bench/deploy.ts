@@ -12,7 +12,7 @@ import { waitFor } from '../tests/support/wait.ts';
 import { median } from './measure.ts';
 import type { Row } from './table.ts';
 
-const IMAGE = 'bench-demo:1';
+export const IMAGE = 'bench-demo:1';
 const plain = { HBCLOUD_VALIDATE_REPLIES: '0', HBCLOUD_RATE_KNOWN: '0' };
 const final = new Set(['completed', 'failed', 'rolled_back']);
 
@@ -60,7 +60,7 @@ class Watch {
   }
 }
 
-async function importImage(engine: Engine): Promise<void> {
+export async function importDemo(engine: Engine): Promise<void> {
   const image = demoImage({ version: '1' });
   const [repository, tag] = IMAGE.split(':');
   const changes = importChanges(image).map((change) => `&changes=${encodeURIComponent(change)}`).join('');
@@ -126,7 +126,7 @@ async function manyAtOnce(engine: Engine, n: number): Promise<Row[]> {
 export async function measureDeploy(quick: boolean): Promise<Row[]> {
   const engine = await dockerOld.start();
   try {
-    await importImage(engine);
+    await importDemo(engine);
     return [...(await ownTime(engine, quick ? 5 : 20)), ...(await manyAtOnce(engine, quick ? 20 : 100))];
   } finally {
     await engine.stop();

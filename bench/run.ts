@@ -1,14 +1,16 @@
 // The figures of the product, each against its goal and where there is one its peer, in one run on one machine.
-//   ./dev bench [--quick] [--write] [list|idle|start|scale|fanout|deploy ...]
+//   ./dev bench [--quick] [--write] [list|idle|start|scale|fanout|deploy|routes|checks ...]
 // The table goes to stdout, all of it with the machine to bench/results/<date>.json, and with --write into bench/README.md.
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { cpus, loadavg, release, totalmem } from 'node:os';
 import { fileURLToPath } from 'node:url';
+import { measureChecks } from './checks.ts';
 import { measureDeploy } from './deploy.ts';
 import { measureFanout } from './fanout.ts';
 import { measureIdle, measureStart } from './footprint.ts';
 import { measureList } from './list.ts';
+import { measureRoutes } from './routes.ts';
 import { measureScale } from './scale.ts';
 import { isMet, ratioOf, table, type Row } from './table.ts';
 
@@ -19,6 +21,8 @@ const cases: Record<string, (quick: boolean) => Promise<Row[]>> = {
   scale: measureScale,
   fanout: measureFanout,
   deploy: measureDeploy,
+  routes: measureRoutes,
+  checks: measureChecks,
 };
 
 const here = (path: string): string => fileURLToPath(new URL(path, import.meta.url));

@@ -74,14 +74,14 @@ secrets: { token: { file: ./token.txt } }
     const inspected = JSON.stringify(await rig.inspect(container!.Id));
     assert.ok(!inspected.includes('very secret token'), 'the engine tells nobody the secret');
     assert.ok(container!.Config.Env.includes('PRICE=it costs $5'));
-    const exec = await rig.engine.call<{ Id: string }>('POST', `/containers/${container!.Id}/exec`, { AttachStdout: true, Cmd: ['cat', '/run/secrets/token'] });
+    const exec: { Id: string } = await rig.engine.call('POST', `/containers/${container!.Id}/exec`, { AttachStdout: true, Cmd: ['cat', '/run/secrets/token'] });
     const said = await rig.engine.request('POST', `/exec/${exec.Id}/start`, { Detach: false, Tty: true });
     assert.ok(said.body.toString().includes('very secret token'), 'and the container has it as a file');
 
-    const back = await rig.engine.call<{ Internal: boolean; Containers: Record<string, object> }>('GET', '/networks/first_back');
+    const back: { Internal: boolean; Containers: Record<string, object> } = await rig.engine.call('GET', '/networks/first_back');
     assert.equal(back.Internal, true);
     assert.ok(Object.keys(back.Containers).includes(container!.Id));
-    const volume = await rig.engine.call<{ Name: string }>('GET', '/volumes/first_files');
+    const volume: { Name: string } = await rig.engine.call('GET', '/volumes/first_files');
     assert.equal(volume.Name, 'first_files');
   });
 

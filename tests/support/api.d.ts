@@ -229,6 +229,29 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/services/{serviceId}/repair": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The service's id or name. */
+                serviceId: components["parameters"]["ServiceId"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Make a service as it was deployed
+         * @description Compares the service with its serving release now and mends each difference: routes at once, containers by a new deployment of what serves. Without a difference nothing happens.
+         */
+        post: operations["repairService"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/services/{serviceId}/adopt": {
         parameters: {
             query?: never;
@@ -642,6 +665,69 @@ export interface paths {
          * @description The route with its form in the router's own configuration.
          */
         get: operations["getRoute"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/registrations": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List registrations
+         * @description What the service registry (Consul) is to know of the instances that hbcloud deployed, and whether it does. While it is away the last known health is answered and `registry.reached` is false; what it has missed it is told when it answers.
+         */
+        get: operations["listRegistrations"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/certificates": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List certificates
+         * @description The certificate that each domain of each route shows, read by a TLS handshake with the router: every 6 hours and after a change of the routes. A domain of a wildcard is asked under one name of it. Empty where the router speaks no TLS.
+         */
+        get: operations["listCertificates"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/certificates/{domain}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description A domain of a route, as the route names it. */
+                domain: string;
+            };
+            cookie?: never;
+        };
+        /**
+         * Read a domain's certificate
+         * @description The certificate, with those that the domain has shown before, the newest first.
+         */
+        get: operations["getCertificate"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1913,7 +1999,7 @@ export interface components {
                 datadogService: string | null;
                 newRelicAppId?: string;
                 sentryProject?: string;
-                /** @description Null while Consul does not know it. */
+                /** @description Its id in Consul, where it is registered as soon as Consul answers (`GET /v1/registrations` says whether it is); null without Consul. */
                 consulServiceId: string | null;
                 /** @description Ids of alert rules. */
                 alerts: string[];
@@ -1926,6 +2012,8 @@ export interface components {
                 uptime: number | null;
                 /** @description What is wrong or under way */
                 message: string | null;
+                /** @description Where it is not as deployed; absent while it is. */
+                drift?: components["schemas"]["Difference"][];
             };
             metadata: {
                 /** @description As the deployment said; else the image's tag. */
@@ -2305,6 +2393,21 @@ export interface components {
             trigger?: components["schemas"]["Trigger"];
             pipeline?: string;
             initiatedBy?: string;
+        };
+        /** @description One field of a service that is not as its serving release says. */
+        Difference: {
+            /** @example instances[1].container.resources.memory */
+            field: string;
+            /** @description Null for what should not be there. */
+            wanted: string | null;
+            /** @description Null for what is not there. */
+            actual: string | null;
+        };
+        RepairReply: {
+            /** @description What was found and is mended. */
+            drift: components["schemas"]["Difference"][];
+            /** @description Null where no container had to be made anew. */
+            deployment_id: string | null;
         };
         /**
          * @example {
@@ -3033,6 +3136,115 @@ export interface components {
             /** @description Milliseconds by step. */
             steps?: components["schemas"]["Figures"];
         };
+        /**
+         * @example {
+         *       "registry": {
+         *         "configured": true,
+         *         "reached": true,
+         *         "comparedAt": "2026-11-25T12:00:00.000Z",
+         *         "awaySince": null
+         *       },
+         *       "registrations": [
+         *         {
+         *           "id": "hello-1a2b3c4d",
+         *           "service": "hello",
+         *           "address": "127.0.0.1",
+         *           "port": 32768,
+         *           "node": "local",
+         *           "registered": true,
+         *           "health": "passing",
+         *           "reason": null
+         *         }
+         *       ]
+         *     }
+         */
+        RegistrationList: {
+            registry: {
+                /** @description Whether a service registry is configured (consul.address). */
+                configured: boolean;
+                /** @description Whether it answered the last time it was asked. */
+                reached: boolean;
+                /** @description When it was last compared with what is wanted. */
+                comparedAt: components["schemas"]["NullableTimestamp"];
+                /** @description Since when it does not answer; null while it does. */
+                awaySince: components["schemas"]["NullableTimestamp"];
+            };
+            registrations: components["schemas"]["Registration"][];
+        };
+        Registration: {
+            id: string;
+            service: string;
+            /** @description The host at which the instance is reached. */
+            address: string;
+            port: number;
+            node: string | null;
+            /** @description Whether the registry has it now. */
+            registered: boolean;
+            /** @description The registry's word: `passing`, `warning`, `critical`; null while it has said none. */
+            health: string | null;
+            /** @description Why it is not registered. */
+            reason: string | null;
+        };
+        /**
+         * @description `expiring`: within 14 days, or within the last quarter of its life when that is shorter. `untrusted`: this machine does not trust the chain, or the names do not cover the domain. `missing`: no handshake was made.
+         * @enum {string}
+         */
+        CertificateStatus: "ok" | "expiring" | "expired" | "untrusted" | "missing";
+        /**
+         * @example {
+         *       "domain": "hello.example.org",
+         *       "service": "hello",
+         *       "serviceId": "0193a1b2-7c3d-7e4f-8a5b-6c7d8e9f0a1b",
+         *       "status": "ok",
+         *       "reason": null,
+         *       "issuer": "C=US, O=Let's Encrypt, CN=E7",
+         *       "subject": "CN=hello.example.org",
+         *       "serial": "04A1B2C3",
+         *       "names": [
+         *         "hello.example.org"
+         *       ],
+         *       "notBefore": "2026-11-01T00:00:00.000Z",
+         *       "notAfter": "2027-01-30T00:00:00.000Z",
+         *       "daysLeft": 65,
+         *       "lastRenewal": null,
+         *       "checkedAt": "2026-11-25T12:00:00.000Z"
+         *     }
+         */
+        Certificate: {
+            domain: string;
+            service: string;
+            serviceId: string;
+            status: components["schemas"]["CertificateStatus"];
+            /** @description Why the status is not ok. */
+            reason: string | null;
+            issuer: string | null;
+            subject: string | null;
+            /** @description Hexadecimal. */
+            serial: string | null;
+            /** @description The names that it covers; the first 100. */
+            names: string[];
+            notBefore: components["schemas"]["NullableTimestamp"];
+            notAfter: components["schemas"]["NullableTimestamp"];
+            /** @description Whole days until notAfter; negative when it has passed. */
+            daysLeft: number | null;
+            /** @description When this serial took the place of another; null while it is the first that was seen. */
+            lastRenewal: components["schemas"]["NullableTimestamp"];
+            checkedAt: components["schemas"]["NullableTimestamp"];
+        };
+        CertificateList: {
+            certificates: components["schemas"]["Certificate"][];
+        };
+        CertificateReply: {
+            certificate: components["schemas"]["Certificate"];
+            history: {
+                serial: string;
+                issuer: string;
+                notBefore: components["schemas"]["NullableTimestamp"];
+                notAfter: components["schemas"]["NullableTimestamp"];
+                firstSeen: components["schemas"]["NullableTimestamp"];
+                lastSeen: components["schemas"]["NullableTimestamp"];
+            }[];
+        };
         ProbeFigures: {
             sent: number;
             failed: number;
@@ -3083,7 +3295,7 @@ export interface components {
          */
         Event: {
             id: components["schemas"]["EventId"];
-            /** @description `node.created`, `node.updated`, `node.lost` (its engine is silent for too long), `node.deleted`; `service.created`, `service.updated`, `service.deleted`; `deployment.created`, `deployment.updated`; `metric.sampled` (`data.values` is the latest value by metric name of one entity); `key.created`, `key.revoked` (to admins); `job.created`, `job.updated`; `volume.deleted`; `snapshot.created`, `snapshot.deleted`; `secret.created`, `secret.updated`, `secret.deleted`; `registry.updated`, `registry.deleted`; `route.created`, `route.updated`, `route.refused`, `route.deleted`, `route.available`, `route.unavailable` (no instance serves: 503); `router.unreachable`, `router.reached`, `router.lost` (its routes are gone), `router.restored`; `system.updated`; `reset`. More may come. */
+            /** @description `node.created`, `node.updated`, `node.lost` (its engine is silent for too long), `node.deleted`; `service.created`, `service.updated`, `service.deleted`; `deployment.created`, `deployment.updated`; `approval.created`, `approval.updated`; `metric.sampled` (`data.values` is the latest value by metric name of one entity); `key.created`, `key.revoked` (to admins); `job.created`, `job.updated`; `volume.deleted`; `snapshot.created`, `snapshot.deleted`; `secret.created`, `secret.updated`, `secret.deleted`; `registry.updated`, `registry.deleted`; `route.created`, `route.updated`, `route.refused`, `route.deleted`, `route.available`, `route.unavailable` (no instance serves: 503); `router.unreachable`, `router.reached`, `router.lost` (its routes are gone), `router.restored`; `discovery.unreachable`, `discovery.reached` (the service registry); `registration.pending`, `registration.repaired`; `certificate.expiring`, `certificate.expired`, `certificate.untrusted`, `certificate.missing`, `certificate.ok`, `certificate.renewed`; `system.updated`; `reset`. More may come. */
             type: string;
             at: components["schemas"]["Timestamp"];
             /** @description The word before the dot in `type`; for `metric.sampled` the entity's own kind; `stream` for `reset`. */
@@ -4681,6 +4893,41 @@ export interface operations {
             default: components["responses"]["Error"];
         };
     };
+    repairService: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Chosen by the caller; the same key and body get the first answer again for 24 hours. */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /** @description The service's id or name. */
+                serviceId: components["parameters"]["ServiceId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What differed, and the deployment that mends it. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RepairReply"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthorized"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            422: components["responses"]["IdempotencyKeyReused"];
+            429: components["responses"]["TooManyRequests"];
+            503: components["responses"]["Unavailable"];
+            default: components["responses"]["Error"];
+        };
+    };
     adoptService: {
         parameters: {
             query?: never;
@@ -5456,6 +5703,79 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["RouteReply"];
+                };
+            };
+            401: components["responses"]["Unauthorized"];
+            404: components["responses"]["NotFound"];
+            429: components["responses"]["TooManyRequests"];
+            default: components["responses"]["Error"];
+        };
+    };
+    listRegistrations: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All registrations, by id. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RegistrationList"];
+                };
+            };
+            401: components["responses"]["Unauthorized"];
+            429: components["responses"]["TooManyRequests"];
+            default: components["responses"]["Error"];
+        };
+    };
+    listCertificates: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All certificates, by domain. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CertificateList"];
+                };
+            };
+            401: components["responses"]["Unauthorized"];
+            429: components["responses"]["TooManyRequests"];
+            default: components["responses"]["Error"];
+        };
+    };
+    getCertificate: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description A domain of a route, as the route names it. */
+                domain: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The certificate and its history. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CertificateReply"];
                 };
             };
             401: components["responses"]["Unauthorized"];

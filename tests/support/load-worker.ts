@@ -9,16 +9,16 @@ export interface LoadOptions {
   /** The Host of the service that is switched, and of a bystander that is not. */
   host: string;
   bystander?: string;
-  /** Requests a second by kind. */
-  keepAliveGet: number;
-  keepAlivePost: number;
-  newGet: number;
-  trickle: number;
-  upload: number;
+  /** Requests a second by kind; none of those that are not named. */
+  keepAliveGet?: number;
+  keepAlivePost?: number;
+  newGet?: number;
+  trickle?: number;
+  upload?: number;
   /** Streams held at a time, each for `streamSeconds`. */
-  eventStreams: number;
-  sockets: number;
-  streamSeconds: number;
+  eventStreams?: number;
+  sockets?: number;
+  streamSeconds?: number;
 }
 
 export interface Count {
@@ -30,7 +30,8 @@ export interface Count {
 }
 export type LoadReport = Record<string, Count>;
 
-const options = JSON.parse(process.argv[2]!) as LoadOptions;
+const none = { keepAliveGet: 0, keepAlivePost: 0, newGet: 0, trickle: 0, upload: 0, eventStreams: 0, sockets: 0, streamSeconds: 0 };
+const options = { ...none, ...(JSON.parse(process.argv[2]!) as LoadOptions) };
 const report: LoadReport = {};
 let ending = false;
 

@@ -90,7 +90,7 @@ job_bench() {
 	need_node
 	npm_ci tests
 	npm_ci bench/peers
-	for part in nginx wrk postgres; do
+	for part in nginx wrk postgres docker-old caddy; do
 		tests/support/parts/$part/install.sh >/dev/null
 	done
 	exec node bench/run.ts "$@"

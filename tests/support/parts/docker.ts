@@ -168,14 +168,14 @@ function splitTag(name: string): [string, string?] {
 
 const engineScript = fileURLToPath(new URL('engine.sh', import.meta.url));
 
-/** A bridge name and a /24 that no interface of this machine uses, with a pool beside it for the engine's own networks. */
+/** A bridge name and a /24 that no interface of this machine uses, with a /16 of its own for the engine's networks. */
 function freeSubnet(): { bridge: string; address: string; pool: string } {
   const used = new Set(Object.values(networkInterfaces()).flatMap((list) => list!.map((a) => a.address.split('.').slice(0, 3).join('.'))));
   for (let tries = 0; tries < 200; tries++) {
-    const third = Math.floor(Math.random() * 256);
+    const third = Math.floor(Math.random() * 100);
     if (used.has(`10.213.${third}`)) continue;
     const bridge = `hbt${third}x${process.pid % 100_000}`;
-    return { bridge, address: `10.213.${third}.1/24`, pool: `10.214.${third}.0/24` };
+    return { bridge, address: `10.213.${third}.1/24`, pool: `10.${100 + third}.0.0/16` };
   }
   throw new Error('no free subnet in 10.213.0.0/16');
 }

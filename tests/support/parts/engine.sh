@@ -30,7 +30,7 @@ containerd --config "$dir/containerd.toml" --root "$dir/containerd/root" --state
 containerd_pid=$!
 start_dockerd() {
 	"$dockerd" --containerd "$dir/containerd.sock" --data-root "$dir/data" --exec-root "$dir/exec" --pidfile "$dir/docker.pid" \
-		--host "unix://$dir/docker.sock" --bridge "$bridge" --default-address-pool "base=$pool,size=28" \
+		--host "unix://$dir/docker.sock" --bridge "$bridge" --default-address-pool "base=$pool,size=24" \
 		--iptables=false --ip6tables=false --ip-masq=false --ip-forward=false --cgroup-parent "/$cgroup" "$@" >>"$dir/dockerd.log" 2>&1 &
 	dockerd_pid=$!
 }
