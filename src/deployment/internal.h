@@ -134,6 +134,7 @@ int journal_write(struct deployments *d, const struct job *job, const char *depl
                   const char *mark, const json_t *facts, struct error *e);
 struct journal_state {
     enum step next; /* the step to run (again) */
+    bool begun;   /* its begin is on record */
     bool undoing; /* a step failed: go on undoing */
     json_t *facts; /* newest; an object */
 };
@@ -149,6 +150,7 @@ struct run {
     json_t *service; /* the first instance's document when the run began */
     const char *id, *service_id, *name;
     struct image_name image;
+    bool begun; /* the step to run first has its begin on record: one that waits for something begins only once */
     int64_t step_deadline_ms; /* monotonic */
     int64_t pull_moved, pull_moved_ms; /* the last progress of a pull, and when (monotonic) */
     bool pull_stalled;

@@ -47,6 +47,7 @@ int journal_read(struct deployments *d, const char *id, struct journal_state *re
             json_decref(s.facts);
             s.facts = facts;
         }
+        s.begun = str_eq(mark, "begin");
         if (step_parse(rows_text(rows, 0), &step) == 0)
             s.next = str_eq(mark, "done") ? after(step, s.facts) : step;
         s.undoing = s.undoing || str_eq(mark, "failed");

@@ -251,6 +251,9 @@ static int await_dependency(struct run *r, const json_t *dependency, struct erro
         (void)json_put(r->record.document, "status.message", json_string("Waits for another service."));
         (void)record_save(r->deployments, &r->record, NULL);
         since = now;
+        int res = run_journal(r, STEP_PREFLIGHT, "begin", e);
+        if (res < 0)
+            return res;
     }
     if (now > since + DEPENDENCY_WAIT_MS)
         return error_set(e, ERR_TIMEOUT, "The service %s, on which this one depends, was not %s within %lld s.",

@@ -31,6 +31,7 @@ static int load(struct run *r, struct journal_state *journal, struct error *e)
     if (res < 0)
         return res;
     r->facts = journal->facts;
+    r->begun = journal->begun;
     res = release_load(d, r->record.release_id, &r->release, e);
     if (res == 0)
         res = runtime_service(d->runtime, r->service_id, &x, e);
@@ -172,10 +173,14 @@ static int run_step(struct run *r, enum step s, struct error *e)
     int64_t began = clock_mono_ms();
     /* What must be undone is on record before it is done. */
     int res = s == STEP_SWITCH ? switch_plan(r, e) : 0;
-    if (res == 0)
+    /* A step that is waited in is begun again and again: its mark is there, and its facts have not changed. */
+    bool waits = s == STEP_PREFLIGHT && r->begun && json_at(r->facts, "waitingSince");
+    r->begun = false;
+    if (res == 0 && !waits) {
         res = run_journal(r, s, "begin", e);
-    begin_phase(r, s);
-    if (res == 0)
+        begin_phase(r, s);
+    }
+    if (res == 0 && !waits)
         res = record_save(d, &r->record, e);
     if (res < 0)
         return res;

@@ -127,7 +127,9 @@ static const char *short_name(const struct own_container *c)
 
 static int own_info(struct container_engine *g UNUSED, struct engine_info *ret, struct error *e UNUSED)
 {
-    *ret = (struct engine_info){ .kind = "own", .version = "1", .api_version = "1.43", .memory_total = (int64_t)1 << 30 };
+    *ret = (struct engine_info){ .kind = "own", .version = "1", .memory_total = (int64_t)1 << 30 };
+    str_copy(ret->api_version, sizeof ret->api_version, fake_engine.api_version ? fake_engine.api_version : "1.43");
+    str_copy(ret->architecture, sizeof ret->architecture, fake_engine.architecture ? fake_engine.architecture : "");
     return 0;
 }
 
@@ -257,6 +259,7 @@ static int own_image(struct container_engine *g UNUSED, const char *reference UN
                      struct error *e UNUSED)
 {
     *ret = (struct engine_image){ .id = strdup("sha256:x"), .digests = json_array(), .exposed_ports = json_array() };
+    str_copy(ret->architecture, sizeof ret->architecture, fake_engine.image_architecture ? fake_engine.image_architecture : "");
     return 0;
 }
 
@@ -288,8 +291,11 @@ static int own_untag(struct container_engine *g UNUSED, const char *reference, s
 
 static int own_volumes(struct container_engine *g UNUSED, struct engine_volume **ret, size_t *ret_n, struct error *e UNUSED)
 {
-    *ret = NULL;
-    *ret_n = 0;
+    *ret = fake_engine.volume_owner ? calloc(1, sizeof **ret) : NULL;
+    *ret_n = *ret != NULL;
+    if (*ret)
+        **ret = (struct engine_volume){ .name = strdup("data"),
+                                        .labels = json_pack("{s:s}", LABEL_SERVICE, fake_engine.volume_owner) };
     return 0;
 }
 
@@ -306,6 +312,14 @@ static const struct engine_ops own_ops = { .info = own_info,       .list = own_l
                                            .network_ensure = own_network, .image_tag = own_tag,
                                            .image_remove = own_untag, .volumes = own_volumes,
                                            .volume_ensure = own_volume };
+
+void fixture_stranger(const char *name, int port)
+{
+    struct own_container *x = &fake_engine.containers[fake_engine.count++];
+    *x = (struct own_container){ .labels = json_object(), .running = true, .port = port };
+    (void)snprintf(x->id, sizeof x->id, "%064zu", fake_engine.count);
+    str_copy(x->name, sizeof x->name, name);
+}
 
 /* ---- the gateway ---- */
 

@@ -21,6 +21,8 @@ extern struct fake_engine {
     bool unhealthy;    /* its own check fails */
     int refuses_removal;
     const char *refuse_create; /* NULL, or why */
+    const char *api_version, *architecture, *image_architecture; /* NULL: good ones */
+    const char *volume_owner; /* of the volume "data"; NULL nobody's */
     const char *die_at; /* the hub dies when a line with this comes into the trace */
     size_t die_after;   /* and after so many lines; 0: never */
 } fake_engine;
@@ -47,6 +49,7 @@ int fixture_run(void);
 json_t *fixture_document(const char *deployment_id);
 void fixture_type(const char *type); /* what later deployments' changes are: "update", "scale" */
 json_t *fixture_row(unsigned ordinal); /* NULL: none */
+void fixture_stranger(const char *name, int port); /* a container that is not hbcloud's */
 struct deployments *fixture_deployments(void);
 const char *fixture_service_id(void);
 

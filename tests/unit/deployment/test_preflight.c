@@ -1,0 +1,107 @@
+/* O15: what would make a deployment fail half-way is said before anything is touched: no container is made, none stopped. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "deploy_fixture.h"
+
+#include "deployment/steps.h"
+
+static int open_one(void **state)
+{
+    fixture_open();
+    fixture_service("web");
+    _cleanup_json_ json_t *x = fixture_deploy("{}");
+    assert_string_equal(json_str(x, "status.state"), "completed");
+    trace_clear();
+    return 0;
+}
+
+static int close_one(void **state)
+{
+    fixture_close();
+    return 0;
+}
+
+static void expect_refused(const char *specification, const char *why)
+{
+    _cleanup_json_ json_t *x = fixture_deploy(specification);
+    if (!str_eq(json_str(x, "status.state"), "failed") || !strstr(json_str(x, "status.message"), why))
+        fail_msg("%s: %s\n%s", json_str(x, "status.state"), json_str(x, "status.message"), trace_text());
+    assert_null(strstr(trace_text(), "create "));
+    assert_null(strstr(trace_text(), "stop "));
+    assert_true(fake_engine.containers[0].running);
+}
+
+static void o15_what_the_node_has_not(void **state)
+{
+    expect_refused("{\"container\":{\"resources\":{\"memory\":4096}}}", "more than the node has: 1024 MB");
+    expect_refused("{\"container\":{\"volumes\":[{\"source\":\"/nowhere/at/all\",\"target\":\"/data\"}]}}", "does not exist on the node");
+    expect_refused("{\"container\":{\"gpus\":\"all\"}}", "the node has none");
+}
+
+static void an_engine_that_is_too_old(void **state)
+{
+    fake_engine.api_version = "1.24";
+    expect_refused("{}", "too old: its API is 1.24");
+}
+
+static void an_image_for_another_machine(void **state)
+{
+    fake_engine.architecture = "x86_64";
+    fake_engine.image_architecture = "arm64";
+    expect_refused("{}", "made for arm64, and the node is amd64");
+}
+
+static void what_can_be_there_once_is_not_made_twice(void **state)
+{
+    expect_refused("{\"instances\":2,\"container\":{\"ports\":[{\"container\":8080,\"host\":9999}]}}", "cannot be on one node");
+}
+
+static void names_and_ports_that_others_have(void **state)
+{
+    fixture_stranger("theirs", 9998);
+    expect_refused("{\"container\":{\"name\":\"theirs\"}}", "name theirs is taken");
+    expect_refused("{\"container\":{\"ports\":[{\"container\":8080,\"host\":9998}]}}", "Host port 9998 is taken by container theirs");
+}
+
+static void a_volume_of_another_service(void **state)
+{
+    fake_engine.volume_owner = "database";
+    expect_refused("{\"container\":{\"volumes\":[{\"source\":\"data\",\"target\":\"/data\"}]}}", "belongs to the service database");
+    _cleanup_json_ json_t *x = fixture_deploy("{\"container\":{\"volumes\":[{\"source\":\"data\",\"target\":\"/data\",\"readonly\":true}]}}");
+    assert_string_equal(json_str(x, "status.state"), "completed"); /* reading is nobody's loss */
+}
+
+/* Waiting keeps no worker: the job is run again, from the same step. */
+static void a_dependency_is_waited_for_and_not_for_ever(void **state)
+{
+    const char *id = fixture_begin("{\"dependsOn\":[{\"service\":\"absent\",\"condition\":\"healthy\"}]}");
+    int runs = 0;
+    while (fixture_run() == JOB_AGAIN && runs < 3000) {
+        runs++;
+        step_pause_ms(20);
+    }
+    assert_true(runs > 3);
+    _cleanup_json_ json_t *x = fixture_document(id);
+    assert_string_equal(json_str(x, "status.state"), "failed");
+    assert_non_null(strstr(json_str(x, "status.message"), "absent, on which this one depends, was not healthy within 600 s"));
+}
+
+int main(void)
+{
+#define ONE(f) cmocka_unit_test_setup_teardown(f, open_one, close_one)
+    const struct CMUnitTest tests[] = {
+        ONE(o15_what_the_node_has_not),
+        ONE(an_engine_that_is_too_old),
+        ONE(an_image_for_another_machine),
+        ONE(what_can_be_there_once_is_not_made_twice),
+        ONE(names_and_ports_that_others_have),
+        ONE(a_volume_of_another_service),
+        ONE(a_dependency_is_waited_for_and_not_for_ever),
+    };
+    return cmocka_run_group_tests_name("deployment_preflight", tests, NULL, NULL);
+}
