@@ -9,6 +9,8 @@
 struct present {
     char addresses[GATEWAY_SLOTS_MAX][300];
     size_t n;
+    char silent[GATEWAY_SLOTS_MAX][300]; /* on a node whose engine does not answer: may well serve */
+    size_t silent_n;
     bool coming; /* somebody runs of whom is not known yet whether he serves: worth waiting for */
 };
 
@@ -22,18 +24,38 @@ static bool holds(const json_t *list, const char *text)
     return false;
 }
 
+static void take(char list[GATEWAY_SLOTS_MAX][300], size_t *n, const char *address)
+{
+    if (*n < GATEWAY_SLOTS_MAX)
+        str_copy(list[(*n)++], 300, address);
+}
+
 /* Unknown is no failure: who was let in stays, who is new waits for his first good check. */
 static void judge(const json_t *document, const json_t *now, struct present *p)
 {
     char address[300];
     const char *health = json_str(document, "status.health");
-    if (!str_eq(json_str(document, "status.deployment"), "running") || p->n >= GATEWAY_SLOTS_MAX)
-        return;
     bool known = runtime_instance_address(document, address, sizeof address) && address_good(address);
+    if (str_eq(json_str(document, "container.state"), "unreachable")) {
+        if (known && holds(now, address))
+            take(p->silent, &p->silent_n, address);
+        return;
+    }
+    if (!str_eq(json_str(document, "status.deployment"), "running"))
+        return;
     if (known && (str_eq(health, "healthy") || (str_eq(health, "unknown") && holds(now, address))))
-        str_copy(p->addresses[p->n++], sizeof p->addresses[0], address);
+        take(p->addresses, &p->n, address);
     else if (!str_eq(health, "unhealthy"))
         p->coming = true;
+}
+
+/* Where nobody is known to serve, those of whom nothing is known are better than nobody. */
+static void fall_back(struct present *p)
+{
+    for (size_t i = 0; p->n == 0 && !p->coming && i < p->silent_n; i++)
+        str_copy(p->addresses[i], 300, p->silent[i]);
+    if (p->n == 0 && !p->coming)
+        p->n = p->silent_n;
 }
 
 static bool same_set(const struct present *p, const json_t *now)
@@ -93,6 +115,7 @@ void gateway_keep(struct gateway *g, const char *instance_id)
             _cleanup_json_ json_t *d = entity_document(list[i]);
             judge(d, now, &p);
         }
+        fall_back(&p);
         /* A deployment may have begun meanwhile; from then on the slots are its own. */
         if (!runtime_service_busy(g->runtime, id))
             bring(g, id, &p, now);
