@@ -2,6 +2,7 @@
 
 #include "base/json.h"
 #include "base/str.h"
+#include "cli/compose/compose_forms.h"
 #include "cli/compose/compose_text.h"
 
 #include <ctype.h>
@@ -10,13 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-struct place { /* of the field at hand */
-    const char *service, *field, *directory;
-    struct error *e;
-};
-
-static int wrong(const struct place *p, const char *fmt, ...) PRINTF_LIKE(2, 3);
-static int wrong(const struct place *p, const char *fmt, ...)
+int form_wrong(const struct place *p, const char *fmt, ...)
 {
     char why[512];
     va_list args;
@@ -132,7 +127,7 @@ char *compose_path(const char *directory, const char *path)
 }
 
 /* Any scalar as text; NULL: a list, a map or null. */
-static char *text_of(const json_t *v)
+char *form_text(const json_t *v)
 {
     if (json_is_string(v))
         return strdup(json_string_value(v));
@@ -151,20 +146,20 @@ typedef int (*form_fn)(const struct place *p, json_t *value, json_t **ret);
 
 static int as_text(const struct place *p, json_t *v, json_t **ret)
 {
-    _cleanup_free_ char *text = text_of(v);
+    _cleanup_free_ char *text = form_text(v);
     if (!text)
-        return wrong(p, "must be a text");
+        return form_wrong(p, "must be a text");
     *ret = json_string(text);
     return 0;
 }
 
-static int as_flag(const struct place *p, json_t *v, json_t **ret)
+int form_flag(const struct place *p, json_t *v, json_t **ret)
 {
     const char *s = json_string_value(v);
     bool yes = s && (str_ieq(s, "true") || str_ieq(s, "yes") || str_ieq(s, "on") || str_ieq(s, "y"));
     bool no = s && (str_ieq(s, "false") || str_ieq(s, "no") || str_ieq(s, "off") || str_ieq(s, "n"));
     if (!json_is_boolean(v) && !yes && !no)
-        return wrong(p, "must be true or false");
+        return form_wrong(p, "must be true or false");
     *ret = json_boolean(json_is_true(v) || yes);
     return 0;
 }
@@ -183,7 +178,7 @@ static int as_number(const struct place *p, json_t *v, json_t **ret)
     else if (s && str_to_double(s, &n) == 0)
         *ret = json_real(n);
     else
-        return wrong(p, "must be a number");
+        return form_wrong(p, "must be a number");
     return 0;
 }
 
@@ -191,9 +186,9 @@ static int as_duration(const struct place *p, json_t *v, json_t **ret)
 {
     int64_t ms;
     char text[64];
-    _cleanup_free_ char *s = text_of(v);
+    _cleanup_free_ char *s = form_text(v);
     if (!s || compose_duration_ms(s, &ms) < 0)
-        return wrong(p, "must be a duration such as 1m30s");
+        return form_wrong(p, "must be a duration such as 1m30s");
     compose_duration_text(ms, text, sizeof text);
     *ret = json_string(text);
     return 0;
@@ -203,9 +198,9 @@ static int as_bytes(const struct place *p, json_t *v, json_t **ret)
 {
     int64_t n;
     char text[32];
-    _cleanup_free_ char *s = text_of(v);
+    _cleanup_free_ char *s = form_text(v);
     if (!s || compose_bytes(s, &n) < 0)
-        return wrong(p, "must be a size such as 512m");
+        return form_wrong(p, "must be a size such as 512m");
     (void)snprintf(text, sizeof text, "%lld", (long long)n);
     *ret = json_string(text);
     return 0;
@@ -219,15 +214,15 @@ static int as_texts(const struct place *p, json_t *v, json_t **ret)
     size_t i;
     json_t *item;
     if (!json_is_array(v)) {
-        _cleanup_free_ char *one = text_of(v);
+        _cleanup_free_ char *one = form_text(v);
         if (!one)
-            return wrong(p, "must be a text or a list of texts");
+            return form_wrong(p, "must be a text or a list of texts");
         (void)json_array_append_new(list, json_string(one));
     }
     json_array_foreach (json_is_array(v) ? v : NULL, i, item) {
-        _cleanup_free_ char *text = text_of(item);
+        _cleanup_free_ char *text = form_text(item);
         if (!text)
-            return wrong(p, "its item %zu must be a text", i);
+            return form_wrong(p, "its item %zu must be a text", i);
         (void)json_array_append_new(list, json_string(text));
     }
     *ret = TAKE(list);
@@ -239,12 +234,12 @@ static int as_words(const struct place *p, json_t *v, json_t **ret)
     struct error e = ERROR_INIT;
     if (json_is_array(v))
         return as_texts(p, v, ret);
-    _cleanup_free_ char *text = text_of(v);
+    _cleanup_free_ char *text = form_text(v);
     if (!text)
-        return wrong(p, "must be a text or a list of texts");
+        return form_wrong(p, "must be a text or a list of texts");
     int r = compose_split_words(text, ret, &e);
     if (r < 0)
-        r = wrong(p, "%s", e.message);
+        r = form_wrong(p, "%s", e.message);
     error_done(&e);
     return r;
 }
@@ -257,20 +252,20 @@ static int pairs(const struct place *p, json_t *v, const char *separators, json_
     json_t *item;
     const char *key;
     if (!json_is_array(v) && !json_is_object(v))
-        return wrong(p, "must be a map, or a list of KEY=VALUE");
+        return form_wrong(p, "must be a map, or a list of KEY=VALUE");
     json_array_foreach (json_is_array(v) ? v : NULL, i, item) {
-        _cleanup_free_ char *text = text_of(item);
+        _cleanup_free_ char *text = form_text(item);
         if (!text)
-            return wrong(p, "its item %zu must be KEY=VALUE", i);
+            return form_wrong(p, "its item %zu must be KEY=VALUE", i);
         char *end = strpbrk(text, separators);
         if (end)
             *end++ = '\0';
         (void)json_object_set_new(map, text, end ? json_string(end) : json_null());
     }
     json_object_foreach (json_is_object(v) ? v : NULL, key, item) {
-        _cleanup_free_ char *text = text_of(item);
+        _cleanup_free_ char *text = form_text(item);
         if (!text && !json_is_null(item))
-            return wrong(p, "%s must be a text, a number, true, false or null", key);
+            return form_wrong(p, "%s must be a text, a number, true, false or null", key);
         (void)json_object_set_new(map, key, text ? json_string(text) : json_null());
     }
     *ret = TAKE(map);
@@ -307,7 +302,7 @@ static int as_hosts(const struct place *p, json_t *v, json_t **ret)
         const char *address = json_string_value(value);
         size_t n = address ? strlen(address) : 0;
         if (!n)
-            return wrong(p, "%s has no address", key);
+            return form_wrong(p, "%s has no address", key);
         bool bracketed = address[0] == '[' && address[n - 1] == ']';
         _cleanup_free_ char *text =
             str_printf("%s=%.*s", key, (int)(bracketed ? n - 2 : n), bracketed ? address + 1 : address);
@@ -326,7 +321,7 @@ static int as_depends(const struct place *p, json_t *v, json_t **ret)
     const char *key;
     json_array_foreach (json_is_array(v) ? v : NULL, i, item) {
         if (!json_is_string(item))
-            return wrong(p, "its item %zu must be a service's name", i);
+            return form_wrong(p, "its item %zu must be a service's name", i);
         (void)json_object_set_new(map, json_string_value(item),
                                   json_pack("{s:s, s:b}", "condition", conditions[0], "required", 1));
     }
@@ -336,7 +331,7 @@ static int as_depends(const struct place *p, json_t *v, json_t **ret)
         for (size_t k = 0; k < ARRAY_LEN(conditions); k++)
             known = known || str_eq(condition, conditions[k]);
         if (condition && !known)
-            return wrong(p, "%s has the condition \"%s\", which is none of service_started, service_healthy, "
+            return form_wrong(p, "%s has the condition \"%s\", which is none of service_started, service_healthy, "
                             "service_completed_successfully", key, condition);
         json_t *one = json_pack("{s:s, s:b}", "condition", condition ? condition : conditions[0], "required",
                                 json_flag(item, "required", true));
@@ -345,7 +340,7 @@ static int as_depends(const struct place *p, json_t *v, json_t **ret)
         (void)json_object_set_new(map, key, one);
     }
     if (!json_is_array(v) && !json_is_object(v))
-        return wrong(p, "must be a list of services, or a map with conditions");
+        return form_wrong(p, "must be a list of services, or a map with conditions");
     *ret = TAKE(map);
     return 0;
 }
@@ -357,265 +352,15 @@ static int as_networks(const struct place *p, json_t *v, json_t **ret)
     json_t *item;
     const char *key;
     if (!json_is_array(v) && !json_is_object(v))
-        return wrong(p, "must be a list or a map of networks");
+        return form_wrong(p, "must be a list or a map of networks");
     json_array_foreach (json_is_array(v) ? v : NULL, i, item)
         if (json_is_string(item))
             (void)json_object_set_new(map, json_string_value(item), json_null());
         else
-            return wrong(p, "its item %zu must be a network's name", i);
+            return form_wrong(p, "its item %zu must be a network's name", i);
     json_object_foreach (json_is_object(v) ? v : NULL, key, item)
         (void)json_object_set(map, key, item);
     *ret = TAKE(map);
-    return 0;
-}
-
-/* ---- ports ---- */
-
-static int range_of(const struct place *p, const char *text, int64_t *ret_first, int64_t *ret_last)
-{
-    char copy[32];
-    str_copy(copy, sizeof copy, text);
-    char *dash = strchr(copy, '-');
-    if (dash)
-        *dash++ = '\0';
-    if (str_to_int64(copy, ret_first) < 0 || (dash && str_to_int64(dash, ret_last) < 0))
-        return wrong(p, "\"%s\" is no port", text);
-    if (!dash)
-        *ret_last = *ret_first;
-    if (*ret_first < 0 || *ret_last > 65535 || *ret_first > *ret_last)
-        return wrong(p, "\"%s\" is no range of ports", text);
-    return 0;
-}
-
-static void add_port(json_t *list, const char *ip, const char *published, int64_t target, const char *protocol,
-                     const char *mode)
-{
-    json_t *port = json_pack("{s:s, s:I, s:s}", "mode", mode, "target", (json_int_t)target, "protocol", protocol);
-    if (published)
-        (void)json_object_set_new(port, "published", json_string(published));
-    if (ip && *ip)
-        (void)json_object_set_new(port, "host_ip", json_string(ip));
-    size_t i;
-    json_t *old;
-    json_array_foreach (list, i, old)
-        if (json_equal(old, port)) {
-            json_decref(port);
-            return;
-        }
-    (void)json_array_append_new(list, port);
-}
-
-/* [[ADDRESS:]PUBLISHED:]TARGET[/PROTOCOL]; both may be ranges. */
-static int short_port(const struct place *p, const char *word, json_t *list)
-{
-    char text[256], protocol[16] = "tcp";
-    str_copy(text, sizeof text, word);
-    char *slash = strchr(text, '/');
-    if (slash) {
-        *slash = '\0';
-        str_copy(protocol, sizeof protocol, slash + 1);
-    }
-    char *target = strrchr(text, ':'), *published = NULL, *ip = NULL;
-    if (target) {
-        *target++ = '\0';
-        published = strrchr(text, ':');
-        if (published && text[0] == '[' && text[strlen(text) - 1] == ']')
-            published = NULL; /* [::1]:80 has an address and no published port */
-        if (published) {
-            *published++ = '\0';
-            ip = text;
-        } else if (strchr(text, '.') || text[0] == '[') {
-            ip = text;
-        } else {
-            published = text;
-        }
-    } else {
-        target = text;
-    }
-    if (ip && *ip == '[') {
-        ip++;
-        ip[strcspn(ip, "]")] = '\0';
-    }
-    int64_t from, to, host_from = 0, host_to = 0;
-    int r = range_of(p, target, &from, &to);
-    if (r == 0 && published && *published)
-        r = range_of(p, published, &host_from, &host_to);
-    if (r < 0)
-        return r;
-    if (from == 0)
-        return wrong(p, "\"%s\" names no port of the container", word);
-    if (!published || !*published) {
-        for (int64_t i = from; i <= to; i++)
-            add_port(list, ip, NULL, i, protocol, "ingress");
-        return 0;
-    }
-    if (from == to && host_from != host_to) { /* any of a range */
-        add_port(list, ip, published, from, protocol, "ingress");
-        return 0;
-    }
-    if (host_to - host_from != to - from)
-        return wrong(p, "\"%s\" has two ranges that differ in length", word);
-    for (int64_t i = 0; i <= to - from; i++) {
-        char number[16];
-        (void)snprintf(number, sizeof number, "%lld", (long long)(host_from + i));
-        add_port(list, ip, number, from + i, protocol, "ingress");
-    }
-    return 0;
-}
-
-static int as_ports(const struct place *p, json_t *v, json_t **ret)
-{
-    _cleanup_json_ json_t *list = json_array();
-    size_t i;
-    json_t *item;
-    if (!json_is_array(v))
-        return wrong(p, "must be a list");
-    json_array_foreach (v, i, item) {
-        if (!json_is_object(item)) {
-            _cleanup_free_ char *word = text_of(item);
-            int r = word ? short_port(p, word, list) : wrong(p, "its item %zu is no port", i);
-            if (r < 0)
-                return r;
-            continue;
-        }
-        _cleanup_free_ char *target = text_of(json_object_get(item, "target"));
-        _cleanup_free_ char *published = text_of(json_object_get(item, "published"));
-        int64_t port;
-        if (!target || str_to_int64(target, &port) < 0 || port < 1 || port > 65535)
-            return wrong(p, "its item %zu needs a target port", i);
-        const char *protocol = json_str(item, "protocol"), *mode = json_str(item, "mode");
-        add_port(list, json_str(item, "host_ip"), published && *published ? published : NULL, port,
-                 protocol ? protocol : "tcp", mode ? mode : "ingress");
-    }
-    *ret = TAKE(list);
-    return 0;
-}
-
-/* ---- volumes, secrets, devices ---- */
-
-static bool is_path(const char *s)
-{
-    return *s == '/' || *s == '~' || str_eq(s, ".") || str_eq(s, "..") || str_starts(s, "./") || str_starts(s, "../");
-}
-
-static json_t *short_volume(const struct place *p, const char *word)
-{
-    _cleanup_free_ char *text = strdup(word);
-    char *target = strchr(text, ':'), *mode = NULL;
-    if (!target)
-        return json_pack("{s:s, s:s}", "type", "volume", "target", text);
-    *target++ = '\0';
-    if ((mode = strchr(target, ':')))
-        *mode++ = '\0';
-    bool bind = is_path(text);
-    _cleanup_free_ char *source = bind ? compose_path(p->directory, text) : strdup(text);
-    json_t *volume = json_pack("{s:s, s:s, s:s}", "type", bind ? "bind" : "volume", "source", source, "target", target);
-    for (char *save = NULL, *one = mode ? strtok_r(mode, ",", &save) : NULL; one; one = strtok_r(NULL, ",", &save))
-        if (str_eq(one, "ro"))
-            (void)json_object_set_new(volume, "read_only", json_true());
-    return volume;
-}
-
-static int as_volumes(const struct place *p, json_t *v, json_t **ret)
-{
-    _cleanup_json_ json_t *list = json_array();
-    size_t i;
-    json_t *item;
-    if (!json_is_array(v))
-        return wrong(p, "must be a list");
-    json_array_foreach (v, i, item) {
-        if (json_is_string(item)) {
-            (void)json_array_append_new(list, short_volume(p, json_string_value(item)));
-            continue;
-        }
-        const char *type = json_str(item, "type"), *source = json_str(item, "source");
-        if (!json_is_object(item) || !json_str(item, "target"))
-            return wrong(p, "its item %zu needs a target", i);
-        json_t *volume = json_deep_copy(item);
-        (void)json_array_append_new(list, volume);
-        if (!type)
-            (void)json_object_set_new(volume, "type", json_string(source && is_path(source) ? "bind" : "volume"));
-        if (source && str_eq(json_str(volume, "type"), "bind")) {
-            _cleanup_free_ char *path = compose_path(p->directory, source);
-            (void)json_object_set_new(volume, "source", json_string(path));
-        }
-        json_t *readonly = json_object_get(volume, "read_only"), *flag = NULL;
-        if (readonly && as_flag(p, readonly, &flag) < 0)
-            return -ERR_VALIDATION;
-        if (flag)
-            (void)json_object_set_new(volume, "read_only", flag);
-    }
-    *ret = TAKE(list);
-    return 0;
-}
-
-/* Compose reads 0400 as YAML 1.1 does: octal. Our reader takes YAML 1.2, where it is the number 400. */
-static int octal_mode(const struct place *p, json_t *v, json_t **ret)
-{
-    char *end;
-    _cleanup_free_ char *text = text_of(v);
-    const char *digits = text && str_starts(text, "0o") ? text + 2 : text;
-    long mode = digits ? strtol(digits, &end, 8) : -1;
-    if (mode < 0 || end == digits || *end || mode > 07777)
-        return wrong(p, "a mode is octal, such as 0400");
-    char octal[8];
-    (void)snprintf(octal, sizeof octal, "%04lo", mode);
-    *ret = json_string(octal);
-    return 0;
-}
-
-static int as_files(const struct place *p, json_t *v, json_t **ret)
-{
-    _cleanup_json_ json_t *list = json_array();
-    bool secret = str_eq(p->field, "secrets");
-    size_t i;
-    json_t *item;
-    if (!json_is_array(v))
-        return wrong(p, "must be a list");
-    json_array_foreach (v, i, item) {
-        const char *source = json_is_string(item) ? json_string_value(item) : json_str(item, "source");
-        const char *target = json_str(item, "target");
-        if (!source)
-            return wrong(p, "its item %zu needs a source", i);
-        _cleanup_free_ char *path = target ? strdup(target) : str_printf("%s/%s", secret ? "/run/secrets" : "", source);
-        json_t *one = json_is_object(item) ? json_deep_copy(item) : json_object(), *mode = NULL;
-        (void)json_object_set_new(one, "source", json_string(source));
-        (void)json_object_set_new(one, "target", json_string(path));
-        (void)json_array_append_new(list, one);
-        if (json_object_get(one, "mode") && octal_mode(p, json_object_get(one, "mode"), &mode) < 0)
-            return -ERR_VALIDATION;
-        if (mode)
-            (void)json_object_set_new(one, "mode", mode);
-    }
-    *ret = TAKE(list);
-    return 0;
-}
-
-static int as_devices(const struct place *p, json_t *v, json_t **ret)
-{
-    _cleanup_json_ json_t *list = json_array();
-    size_t i;
-    json_t *item;
-    if (!json_is_array(v))
-        return wrong(p, "must be a list");
-    json_array_foreach (v, i, item) {
-        if (json_is_object(item)) {
-            (void)json_array_append(list, item);
-            continue;
-        }
-        _cleanup_free_ char *text = text_of(item);
-        char *target = text ? strchr(text, ':') : NULL, *mode = NULL;
-        if (!text)
-            return wrong(p, "its item %zu is no device", i);
-        if (target)
-            *target++ = '\0';
-        if (target && (mode = strchr(target, ':')))
-            *mode++ = '\0';
-        (void)json_array_append_new(list, json_pack("{s:s, s:s, s:s}", "source", text, "target",
-                                                    target && *target ? target : text, "permissions",
-                                                    mode ? mode : "rwm"));
-    }
-    *ret = TAKE(list);
     return 0;
 }
 
@@ -625,7 +370,7 @@ static int as_ulimits(const struct place *p, json_t *v, json_t **ret)
     const char *key;
     json_t *item;
     if (!json_is_object(v))
-        return wrong(p, "must be a map");
+        return form_wrong(p, "must be a map");
     json_object_foreach (v, key, item) {
         json_t *soft = json_object_get(item, "soft"), *hard = json_object_get(item, "hard"), *a = NULL, *b = NULL;
         if (as_number(p, json_is_object(item) ? soft : item, &a) < 0)
@@ -658,16 +403,16 @@ static int as_health(const struct place *p, json_t *v, json_t **ret)
     static const struct form forms[] = { { "test", NULL },           { "interval", as_duration },
                                          { "timeout", as_duration }, { "start_period", as_duration },
                                          { "retries", as_number },   { "start_interval", as_duration },
-                                         { "disable", as_flag } };
+                                         { "disable", form_flag } };
     if (!json_is_object(v))
-        return wrong(p, "must be a map");
+        return form_wrong(p, "must be a map");
     _cleanup_json_ json_t *check = json_deep_copy(v);
     int r = apply_forms(p, check, forms, ARRAY_LEN(forms), true);
     json_t *test = json_object_get(check, "test");
     if (r == 0 && test && !json_is_array(test)) {
-        _cleanup_free_ char *text = text_of(test);
+        _cleanup_free_ char *text = form_text(test);
         if (!text)
-            return wrong(p, "the test must be a text or a list");
+            return form_wrong(p, "the test must be a text or a list");
         (void)json_object_set_new(check, "test", json_pack("[s, s]", "CMD-SHELL", text));
     }
     if (r == 0)
@@ -680,7 +425,7 @@ static int as_limits(const struct place *p, json_t *v, json_t **ret)
     static const struct form forms[] = { { "cpus", as_number }, { "memory", as_bytes }, { "pids", as_number },
                                          { "devices", NULL },   { "generic_resources", NULL } };
     if (!json_is_object(v))
-        return wrong(p, "its resources must be maps");
+        return form_wrong(p, "its resources must be maps");
     *ret = json_deep_copy(v);
     int r = apply_forms(p, *ret, forms, ARRAY_LEN(forms), true);
     if (r < 0) {
@@ -699,7 +444,7 @@ static int as_deploy(const struct place *p, json_t *v, json_t **ret)
                                          { "update_config", NULL },   { "rollback_config", NULL },
                                          { "placement", NULL } };
     if (!json_is_object(v))
-        return wrong(p, "must be a map");
+        return form_wrong(p, "must be a map");
     _cleanup_json_ json_t *deploy = json_deep_copy(v);
     int r = apply_forms(p, deploy, forms, ARRAY_LEN(forms), true);
     json_t *own = json_object_get(deploy, "resources");
@@ -717,7 +462,7 @@ static int as_gpus(const struct place *p, json_t *v, json_t **ret)
         return 0;
     }
     if (!str_eq(json_string_value(v), "all"))
-        return wrong(p, "must be all, or a list of devices");
+        return form_wrong(p, "must be all, or a list of devices");
     *ret = json_pack("[{s:i}]", "count", -1);
     return 0;
 }
@@ -731,7 +476,7 @@ static int as_env_files(const struct place *p, json_t *v, json_t **ret)
     json_array_foreach (all, i, item) {
         const char *path = json_is_string(item) ? json_string_value(item) : json_str(item, "path");
         if (!path)
-            return wrong(p, "its item %zu needs a path", i);
+            return form_wrong(p, "its item %zu needs a path", i);
         _cleanup_free_ char *absolute = compose_path(p->directory, path);
         json_t *one = json_is_object(item) ? json_deep_copy(item) : json_object();
         (void)json_object_set_new(one, "path", json_string(absolute));
@@ -745,7 +490,7 @@ static int as_env_files(const struct place *p, json_t *v, json_t **ret)
 
 static const struct form service_forms[] = {
     { "annotations", as_labels },
-    { "attach", as_flag },
+    { "attach", form_flag },
     { "build", NULL },
     { "blkio_config", NULL },
     { "cap_add", as_texts },
@@ -753,7 +498,7 @@ static const struct form service_forms[] = {
     { "cgroup", as_text },
     { "cgroup_parent", as_text },
     { "command", as_words },
-    { "configs", as_files },
+    { "configs", form_files },
     { "container_name", as_text },
     { "cpu_count", as_number },
     { "cpu_percent", as_number },
@@ -769,7 +514,7 @@ static const struct form service_forms[] = {
     { "deploy", as_deploy },
     { "develop", NULL },
     { "device_cgroup_rules", as_texts },
-    { "devices", as_devices },
+    { "devices", form_devices },
     { "dns", as_texts },
     { "dns_opt", as_texts },
     { "dns_search", as_texts },
@@ -786,7 +531,7 @@ static const struct form service_forms[] = {
     { "healthcheck", as_health },
     { "hostname", as_text },
     { "image", as_text },
-    { "init", as_flag },
+    { "init", form_flag },
     { "ipc", as_text },
     { "isolation", as_text },
     { "label_file", as_texts },
@@ -801,38 +546,38 @@ static const struct form service_forms[] = {
     { "models", NULL },
     { "network_mode", as_text },
     { "networks", as_networks },
-    { "oom_kill_disable", as_flag },
+    { "oom_kill_disable", form_flag },
     { "oom_score_adj", as_number },
     { "pid", as_text },
     { "pids_limit", as_number },
     { "platform", as_text },
-    { "ports", as_ports },
+    { "ports", form_ports },
     { "post_start", NULL },
     { "pre_stop", NULL },
-    { "privileged", as_flag },
+    { "privileged", form_flag },
     { "profiles", as_texts },
     { "provider", NULL },
     { "pull_policy", as_text },
-    { "read_only", as_flag },
+    { "read_only", form_flag },
     { "restart", as_text },
     { "runtime", as_text },
     { "scale", as_number },
-    { "secrets", as_files },
+    { "secrets", form_files },
     { "security_opt", as_texts },
     { "shm_size", as_bytes },
-    { "stdin_open", as_flag },
+    { "stdin_open", form_flag },
     { "stop_grace_period", as_duration },
     { "stop_signal", as_text },
     { "storage_opt", NULL },
     { "sysctls", as_environment },
     { "tmpfs", as_texts },
-    { "tty", as_flag },
+    { "tty", form_flag },
     { "ulimits", as_ulimits },
-    { "use_api_socket", as_flag },
+    { "use_api_socket", form_flag },
     { "user", as_text },
     { "userns_mode", as_text },
     { "uts", as_text },
-    { "volumes", as_volumes },
+    { "volumes", form_volumes },
     { "volumes_from", as_texts },
     { "working_dir", as_text },
 };
@@ -859,7 +604,7 @@ static int apply_forms(const struct place *p, json_t *object, const struct form 
             continue;
         }
         if (!f && strict)
-            return wrong(&at, "Compose knows no %s%s%s", *p->field ? p->field : key, *p->field ? "." : "",
+            return form_wrong(&at, "Compose knows no %s%s%s", *p->field ? p->field : key, *p->field ? "." : "",
                          *p->field ? key : "");
         if (json_is_null(value)) {
             /* Said without a value: as if it were not there. */
@@ -879,67 +624,6 @@ int compose_form_service(json_t *service, const char *name, const char *director
 {
     struct place p = { name, "", directory, e };
     if (!json_is_object(service))
-        return wrong(&p, "must be a map");
+        return form_wrong(&p, "must be a map");
     return apply_forms(&p, service, service_forms, ARRAY_LEN(service_forms), true);
-}
-
-/* ---- merging ---- */
-
-/* By what items of a list are the same; NULL: a list is appended to, without doubles. */
-static const char *identity_of(const char *path)
-{
-    return str_ends(path, ".volumes") || str_ends(path, ".secrets") || str_ends(path, ".configs") ||
-                   str_ends(path, ".devices")
-               ? "target"
-               : NULL;
-}
-
-static bool replaces(const char *path)
-{
-    return str_ends(path, ".command") || str_ends(path, ".entrypoint") || str_ends(path, ".healthcheck.test");
-}
-
-static int merge_list(json_t *base, const json_t *over, const char *path)
-{
-    const char *identity = identity_of(path);
-    size_t i, k;
-    json_t *item, *old;
-    json_array_foreach ((json_t *)(uintptr_t)over, i, item) {
-        bool done = false;
-        json_array_foreach (base, k, old) {
-            bool same = identity && json_is_object(item) ? str_eq(json_str(old, identity), json_str(item, identity))
-                                                         : json_equal(old, item);
-            if (!same)
-                continue;
-            if (json_array_set_new(base, k, json_deep_copy(item)) < 0)
-                return -ENOMEM;
-            done = true;
-            break;
-        }
-        if (!done && json_array_append_new(base, json_deep_copy(item)) < 0)
-            return -ENOMEM;
-    }
-    return 0;
-}
-
-int compose_merge(json_t *base, const json_t *over, const char *path)
-{
-    const char *key;
-    json_t *value;
-    json_object_foreach ((json_t *)(uintptr_t)over, key, value) {
-        json_t *old = json_object_get(base, key);
-        _cleanup_free_ char *at = str_printf("%s.%s", path, key);
-        int r;
-        if (!at)
-            return -ENOMEM;
-        if (json_is_object(old) && json_is_object(value))
-            r = compose_merge(old, value, at);
-        else if (json_is_array(old) && json_is_array(value) && !replaces(at))
-            r = merge_list(old, value, at);
-        else
-            r = json_object_set_new(base, key, json_deep_copy(value));
-        if (r < 0)
-            return r;
-    }
-    return 0;
 }
