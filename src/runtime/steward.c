@@ -219,6 +219,7 @@ struct look {
     bool available, lost, newly;
     int64_t silent_ms, observed_ms, answered_ms;
     bool beat, write;
+    struct engine_info info;
 };
 
 static struct look look_at(struct runtime *r, struct node_engine *n, bool maintenance)
@@ -237,6 +238,7 @@ static struct look look_at(struct runtime *r, struct node_engine *n, bool mainte
         n->state.available = false;
     }
     l.available = n->state.available;
+    l.info = n->state.info;
     l.lost = n->lost;
     l.write = now - n->written_ms >= WRITE_MS;
     l.beat = l.write || now - n->beat_ms >= BEAT_MS;
@@ -261,11 +263,15 @@ static void look_after(struct steward *s, struct node_engine *n, bool retry)
         return;
     struct look l = look_at(r, n, str_eq(json_str(d, "status"), "maintenance"));
     int res = 0;
+    const char *status = json_str(d, "status");
     if (l.newly) {
-        if (!str_eq(json_str(d, "status"), "offline"))
-            res = node_set_lost(r, n->node_id, l.silent_ms, &e);
         mark_services(r, n->node_id, x->name);
+        if (!str_eq(status, "offline"))
+            res = node_set_lost(r, n->node_id, l.silent_ms, &e);
     }
+    /* It came back in the very moment in which it was given up. */
+    if (l.available && (str_eq(status, "offline") || str_eq(status, "degraded")))
+        res = node_set_engine(r, n->node_id, &l.info, &e);
     if (l.lost && (l.newly || retry))
         move_services(r, n->node_id, x->name);
     if (res == 0 && l.beat)

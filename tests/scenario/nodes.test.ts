@@ -57,6 +57,18 @@ describe('a node of its own', { skip: dockerOld.skip }, () => {
     events.close();
   });
 
+  test('is reached anew where its owner says that it is now', async () => {
+    const move = (engine: object) => hub.ok('PATCH', '/infrastructure/nodes/{nodeId}', { params: { nodeId: 'attic' }, body: { engine } as never });
+    await move({ kind: 'local', url: 'tcp://127.0.0.1:9' });
+    await nodeIs('attic', 'degraded');
+    await move(attic.config);
+    await nodeIs('attic', 'active');
+    const { node: none } = await move({ kind: 'none' });
+    assert.equal(none.status, 'offline', 'without an engine nothing of it is seen');
+    await move(attic.config);
+    await nodeIs('attic', 'active');
+  });
+
   test('goes when it is removed, once nothing that is managed lives there', async () => {
     await hub.ok('POST', '/services/{serviceId}/adopt', { params: { serviceId: 'stranger' } });
     const { error } = await hub.refused(409, 'DELETE', '/infrastructure/nodes/{nodeId}', { params: { nodeId: 'attic' } });
