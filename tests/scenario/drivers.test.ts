@@ -6,6 +6,8 @@ import { test } from 'node:test';
 import { Authority } from '../support/authority.ts';
 import { binary } from '../support/hub.ts';
 import { dockerOld } from '../support/parts/docker.ts';
+import { shellImage } from '../support/images.ts';
+import { PortainerStandin } from '../support/parts/portainer-standin.ts';
 import { Registry } from '../support/parts/registry.ts';
 import { Sshd } from '../support/parts/sshd.ts';
 import { Process } from '../support/process.ts';
@@ -53,7 +55,7 @@ test("the same where the host passes no sockets on: its own docker program is as
   const engine = await dockerOld.start(t);
   const env = { DOCKER_HOST: engine.host, PATH: `${dockerOld.programs}:/usr/bin:/bin` };
   const sshd = await Sshd.start(t, { sockets: false, env });
-  await passes('test_docker_ssh', sshSettings(sshd, engine.socket));
+  await passes('test_docker_ssh', { ...sshSettings(sshd, engine.socket), HB_TEST_SSH_BY_PROGRAM: '1' });
   await passes('test_docker_objects', {
     HB_TEST_DOCKER_HOST: sshd.url(engine.socket),
     HB_TEST_DOCKER_SOCKET: engine.host,
@@ -72,4 +74,21 @@ test('an engine by TLS: certificates on both sides are looked at', { skip }, asy
   await passes('test_docker_objects', reached);
   await passes('test_docker_live', reached);
   await passes('test_docker_tls', { ...reached, HB_TEST_STRANGER_CERTS: stranger.issue('client'), HB_TEST_PORT: String(port) });
+});
+
+test("an engine behind a Portainer: its token, its endpoint, and a registry's login that Portainer keeps", { skip }, async (t) => {
+  const login = { user: 'deployer', password: 'kept-by-portainer' };
+  const [engine, registry] = await Promise.all([dockerOld.start(t), Registry.start(t, { login })]);
+  const { reference } = await registry.push('private/app', '1', shellImage('true'));
+  const authority = new Authority(t);
+  const registries = [{ id: 4, url: registry.address, user: login.user, password: login.password }];
+  const shared = { socket: engine.socket, token: 'ptr_secret', endpoint: { id: 3, name: 'attic' }, registries };
+  const standin = await PortainerStandin.start(t, { ...shared, certificates: authority.issue('portainer') });
+  const plain = await PortainerStandin.start(t, shared);
+  const reached = { HB_TEST_PORTAINER_TOKEN: 'ptr_secret', HB_TEST_PORTAINER_ENDPOINT: 'attic' };
+  await passes('test_portainer', { ...reached, HB_TEST_PORTAINER_URL: plain.url });
+  const live = { HB_TEST_DOCKER_HOST: engine.host, HB_TEST_PORTAINER_URL: standin.url, HB_TEST_PORTAINER_AUTHORITY: authority.certificate };
+  await passes('test_docker_live', { ...reached, ...live });
+  await passes('test_docker_objects', { ...reached, ...live, HB_TEST_PRIVATE_IMAGE: reference, HB_TEST_PRIVATE_LOGIN: `${login.user}:unused` });
+  assert.ok(standin.passed.some((call) => /^PUT \/v1\.\d+\/containers\/.*archive/.test(call)), 'calls went through it');
 });

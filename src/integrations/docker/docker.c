@@ -34,8 +34,7 @@ struct docker_engine {
     struct container_engine base; /* first: callers hold this */
     uint32_t magic;
     struct docker_client *client;
-    docker_login_fn login;
-    void *login_ctx;
+    struct docker_login login;
 };
 
 struct docker_client *docker_ops_client(struct container_engine *g)
@@ -446,7 +445,7 @@ static int d_pull(struct container_engine *g, const char *reference, const struc
     char *login = NULL;
     struct docker_engine *d = (struct docker_engine *)g;
     MAGIC_CHECK(d, ENGINE_MAGIC);
-    int r = credentials ? d->login(d->login_ctx, credentials, &login, &own) : 0;
+    int r = credentials ? d->login.encode(d->login.ctx, credentials, &login, &own) : 0;
     if (r == 0)
         r = pull_with(g, reference, login, fn, ctx, &own);
     docker_login_free(login);
@@ -502,6 +501,8 @@ static void d_free(struct container_engine *g)
         return;
     MAGIC_CHECK(d, ENGINE_MAGIC);
     docker_client_free(d->client);
+    if (d->login.free)
+        d->login.free(d->login.ctx);
     d->magic = 0;
     free(d);
 }
@@ -535,21 +536,20 @@ static const struct engine_ops ops = {
     .free = d_free,
 };
 
-int docker_engine_make(const struct docker_target_options *to, docker_login_fn login, void *login_ctx,
+int docker_engine_make(const struct docker_target_options *to, const struct docker_login *login,
                        struct container_engine **ret, struct error *e)
 {
     struct docker_engine *d = calloc(1, sizeof(*d));
-    if (!d)
-        return error_errno(e, -ENOMEM, "Preparing the container engine");
-    d->base.ops = &ops;
-    d->magic = ENGINE_MAGIC;
-    d->login = login ? login : docker_login_encode_for;
-    d->login_ctx = login_ctx;
-    int r = docker_client_new(to, &d->client, e);
+    int r = d ? docker_client_new(to, &d->client, e) : error_errno(e, -ENOMEM, "Preparing the container engine");
     if (r < 0) {
+        if (login && login->free)
+            login->free(login->ctx);
         free(d);
         return r;
     }
+    d->base.ops = &ops;
+    d->magic = ENGINE_MAGIC;
+    d->login = login ? *login : (struct docker_login){ .encode = docker_login_encode_for };
     *ret = &d->base;
     return 0;
 }

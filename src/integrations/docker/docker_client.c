@@ -16,6 +16,7 @@ struct docker_client {
     struct docker_http *http;
     pthread_mutex_t lock;
     struct docker_range range; /* used 0: not agreed */
+    bool passed_on;            /* by a server that answers some calls itself */
 };
 
 int docker_client_new(const struct docker_target_options *to, struct docker_client **ret, struct error *e)
@@ -24,6 +25,7 @@ int docker_client_new(const struct docker_target_options *to, struct docker_clie
     if (!c)
         return error_errno(e, -ENOMEM, "Preparing the container engine");
     c->magic = CLIENT_MAGIC;
+    c->passed_on = to->prefix != NULL;
     pthread_mutex_init(&c->lock, NULL);
     int r = docker_http_new(to, &c->http, e);
     if (r < 0) {
@@ -66,11 +68,32 @@ static int get(struct docker_client *c, const char *path, struct docker_reply *r
     return docker_http_call(c->http, &call, ret, e);
 }
 
+/* A server between answers 404 for an engine that it does not know: not to be taken for a container that is gone. Its
+ * own answers have "details", an engine's have none. */
+static int refuse_foreign(const struct docker_client *c, struct docker_reply *reply, struct error *e)
+{
+    _cleanup_json_ json_t *said = NULL;
+    char words[DOCKER_WORDS_MAX];
+    if (!c->passed_on || reply->status < 400)
+        return 0;
+    (void)json_parse(buf_str(&reply->body), reply->body.len, &said, NULL);
+    const char *message = json_str(said, "message");
+    if (reply->status != 401 && !json_at(said, "details"))
+        return 0;
+    docker_words(words, message ? message : "", message ? strlen(message) : 0);
+    if (reply->status == 401 || reply->status == 403)
+        return error_set(e, ERR_UPSTREAM, "The access token was refused (%ld): %.200s", reply->status, words);
+    return error_set(e, reply->status == 404 ? ERR_UPSTREAM : ERR_UNAVAILABLE,
+                     "What stands before the container engine answers (%ld): %.200s", reply->status, words);
+}
+
 /* Engines that do not say their lowest version here say the newest one in a ping. */
 static int ask_ping(struct docker_client *c, struct docker_range *ret, struct error *e)
 {
     _cleanup_(docker_reply_done) struct docker_reply reply;
     int r = get(c, "/_ping", &reply, e);
+    if (r == 0)
+        r = refuse_foreign(c, &reply, e);
     if (r < 0)
         return r;
     if (docker_version_parse(reply.api_version, &ret->max) < 0)
@@ -87,6 +110,8 @@ static int ask_version(struct docker_client *c, struct docker_range *ret, json_t
     _cleanup_(docker_reply_done) struct docker_reply reply;
     _cleanup_json_ json_t *version = NULL;
     int r = get(c, "/version", &reply, e);
+    if (r == 0)
+        r = refuse_foreign(c, &reply, e);
     if (r < 0)
         return r;
     bool read = reply.status == 200 && json_parse(buf_str(&reply.body), reply.body.len, &version, NULL) == 0;
@@ -129,6 +154,8 @@ static int call_once(struct docker_client *c, const struct docker_call *call, co
     versioned.path = path;
     docker_reply_done(ret);
     int r = docker_http_call(c->http, &versioned, ret, e);
+    if (r == 0)
+        r = refuse_foreign(c, ret, e);
     /* Gone, or another one by now: what was agreed need not hold for the next call. */
     bool replaced = docker_version_parse(ret->api_version, &max) == 0 && max != range->max;
     if (replaced || r == -(int)ERR_UNAVAILABLE)

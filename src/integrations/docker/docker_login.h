@@ -8,7 +8,7 @@
 /* The value of X-Registry-Auth (base64url with padding, as every engine's version reads it). A secret.
  * ERR_VALIDATION when a name or the password is missing or over 4 KiB. */
 int docker_login_encode(const struct engine_credentials *c, char **ret, struct error *e);
-/* The same as a docker_login_fn. */
+/* The same for struct docker_login. */
 int docker_login_encode_for(void *unused, const struct engine_credentials *c, char **ret, struct error *e);
 void docker_login_free(char *text); /* wipes */
 /* When an error that a pull ended with is a refused or a missing login, says so in its first words. */

@@ -22,9 +22,8 @@ static int file_secret(const char *path, struct secret **ret, struct error *e)
     return *ret ? 0 : error_errno(e, -ENOMEM, "Preparing the container engine");
 }
 
-/* One piece, from the folder, its file or its bytes; none is fine. */
-static int material(const char *folder, const char *name, const struct docker_material *m, struct secret **ret,
-                    struct error *e)
+int docker_material_read(const char *folder, const char *name, const struct docker_material *m, struct secret **ret,
+                         struct error *e)
 {
     size_t len;
     if (m->bytes) {
@@ -45,11 +44,11 @@ int docker_engine_open(const struct docker_engine_options *o, struct container_e
     const char *host = o->host && *o->host ? o->host : DOCKER_HOST_DEFAULT;
     const char *folder = str_starts(host, "tcp://") ? o->certificates : NULL;
     _cleanup_secret_ struct secret *authority = NULL, *certificate = NULL, *key = NULL;
-    int r = material(folder, "ca.pem", &o->authority, &authority, e);
+    int r = docker_material_read(folder, "ca.pem", &o->authority, &authority, e);
     if (r == 0)
-        r = material(folder, "cert.pem", &o->certificate, &certificate, e);
+        r = docker_material_read(folder, "cert.pem", &o->certificate, &certificate, e);
     if (r == 0)
-        r = material(folder, "key.pem", &o->key, &key, e);
+        r = docker_material_read(folder, "key.pem", &o->key, &key, e);
     if (r < 0)
         return r;
     const struct docker_target_options to = { .host = host,
@@ -59,7 +58,7 @@ int docker_engine_open(const struct docker_engine_options *o, struct container_e
                                               .key = key,
                                               .fingerprint = o->fingerprint,
                                               .known_hosts = o->known_hosts_file };
-    return docker_engine_make(&to, NULL, NULL, ret, e);
+    return docker_engine_make(&to, NULL, ret, e);
 }
 
 int docker_engine_new(const char *host, struct container_engine **ret, struct error *e)

@@ -3,6 +3,7 @@
 #ifndef HB_DOCKER_OPS_H
 #define HB_DOCKER_OPS_H
 
+#include "integrations/docker/docker.h"
 #include "integrations/docker/docker_client.h"
 #include "runtime/engine.h"
 
@@ -10,10 +11,18 @@
 #define DOCKER_LIST_MS 30000
 #define DOCKER_CHANGE_MS 120000 /* create, start, remove: the engine may copy a volume's first content */
 
-/* The value of X-Registry-Auth for a pull, which docker_login_free frees. */
-typedef int (*docker_login_fn)(void *ctx, const struct engine_credentials *c, char **ret, struct error *e);
-/* An engine at a target; `login` NULL: as engines themselves want it. `login_ctx` has to outlive it. */
-int docker_engine_make(const struct docker_target_options *to, docker_login_fn login, void *login_ctx,
+/* One piece of material, or the file `name` of `folder` (NULL none); nothing given: 0 and `ret` stays. */
+int docker_material_read(const char *folder, const char *name, const struct docker_material *m, struct secret **ret,
+                         struct error *e);
+
+/* How a registry's login becomes the value of X-Registry-Auth, which docker_login_free frees. */
+struct docker_login {
+    int (*encode)(void *ctx, const struct engine_credentials *c, char **ret, struct error *e);
+    void (*free)(void *ctx); /* with the engine, or when none could be made; NULL: nothing to free */
+    void *ctx;
+};
+/* An engine at a target; `login` NULL: as engines themselves want it. */
+int docker_engine_make(const struct docker_target_options *to, const struct docker_login *login,
                        struct container_engine **ret, struct error *e);
 
 struct docker_client *docker_ops_client(struct container_engine *g);

@@ -1,6 +1,7 @@
 #include "live.h"
 
 #include "integrations/docker/docker_http.h"
+#include "integrations/portainer/portainer.h"
 #include "live_image.h"
 
 #include <arpa/inet.h>
@@ -17,8 +18,21 @@ static const char *given(const char *name)
     return value && *value ? value : NULL;
 }
 
+static int live_portainer(const char *url, struct container_engine **ret, struct error *e)
+{
+    const char *token = getenv("HB_TEST_PORTAINER_TOKEN");
+    _cleanup_secret_ struct secret *key = secret_new(token, strlen(token));
+    const struct portainer_options o = { .url = url,
+                                         .token.bytes = key,
+                                         .authority.file = given("HB_TEST_PORTAINER_AUTHORITY"),
+                                         .endpoint_name = getenv("HB_TEST_PORTAINER_ENDPOINT") };
+    return portainer_engine_open(&o, ret, e);
+}
+
 static int live_open(struct container_engine **ret, struct error *e)
 {
+    if (given("HB_TEST_PORTAINER_URL"))
+        return live_portainer(given("HB_TEST_PORTAINER_URL"), ret, e);
     const struct docker_engine_options o = { .host = live_host(),
                                              .certificates = given("HB_TEST_DOCKER_CERTS"),
                                              .key = { .file = given("HB_TEST_SSH_KEY") },

@@ -1,6 +1,6 @@
 /* What tests with a real engine share. HB_TEST_DOCKER_HOST names it as docker.h does; HB_TEST_DOCKER_CERTS,
  * HB_TEST_SSH_KEY and HB_TEST_KNOWN_HOSTS say how it is reached, HB_TEST_DOCKER_SOCKET ("unix:///…") is the way past our
- * code where that is another. Without a host a program's tests are skipped.
+ * code where that is another; HB_TEST_PORTAINER_URL, _TOKEN, _ENDPOINT and _AUTHORITY reach it through a Portainer. Without a host a program's tests are skipped.
  * Ownership: one struct live a test, set up with a free name and torn down with that container. Not thread-safe. */
 #ifndef HB_TEST_LIVE_H
 #define HB_TEST_LIVE_H

