@@ -182,14 +182,19 @@ static void compare_route(struct deployments *d, const char *service_id, const s
     json_decref(now);
 }
 
+/* One that the registry lost is registered again by the gateway itself, soon; until then it is said. */
 static void compare_registration(const struct compared *c, const json_t *row)
 {
     struct gateway *g = c->deployments->gateway;
+    const char *id = json_str(row, "monitoring.consulServiceId");
     char address[128];
-    if (g && gateway_discovers(g) && !strategy_is_job(c->release->specification) &&
-        str_eq(json_str(row, "container.state"), "running") && runtime_instance_address(row, address, sizeof address) &&
-        !json_str(row, "monitoring.consulServiceId"))
-        differ_in(c, "registration", "present", NULL);
+    if (!g || !gateway_discovers(g) || strategy_is_job(c->release->specification) ||
+        !str_eq(json_str(row, "container.state"), "running") || !runtime_instance_address(row, address, sizeof address))
+        return;
+    if (!id)
+        differ_in(c, "container.registration", "present", NULL); /* deployed before there was a registry */
+    else if (gateway_registry_answers(g) && !gateway_registered(g, id))
+        differ_in(c, "registration", id, NULL);
 }
 
 static void compare_count(const struct release *r, size_t n, json_t *list)
@@ -250,12 +255,24 @@ static int mend_route(struct deployments *d, const char *service_id, const struc
     return res;
 }
 
-static bool is_about(const json_t *differences, const char *prefix, bool others)
+static bool needs_containers(const json_t *differences)
+{
+    size_t i;
+    json_t *x;
+    json_array_foreach (differences, i, x) {
+        const char *field = json_str(x, "field");
+        if (!str_starts(field, "route") && !str_ends(field, "].registration"))
+            return true;
+    }
+    return false;
+}
+
+static bool needs_route(const json_t *differences)
 {
     size_t i;
     json_t *x;
     json_array_foreach (differences, i, x)
-        if (str_starts(json_str(x, "field"), prefix) != others)
+        if (str_starts(json_str(x, "field"), "route"))
             return true;
     return false;
 }
@@ -268,13 +285,13 @@ int drift_repair(struct deployments *d, const char *service_id, const char *by, 
     struct deployment_origin origin = { .trigger = "manual", .initiated_by = by, .admin = true };
     int res = 0;
     ret_id[0] = '\0';
-    if (d->gateway && is_about(differences, "route", false)) {
+    if (d->gateway && needs_route(differences)) {
         res = release_serving(d, service_id, &release, e);
         if (res == 0)
             res = mend_route(d, service_id, &release, e);
         release_done(&release);
     }
-    if (res == 0 && is_about(differences, "route", true))
+    if (res == 0 && needs_containers(differences))
         res = deployments_change(d, service_id, nothing, &origin, ret_id, e);
     return res;
 }

@@ -448,6 +448,16 @@ int gateway_register(G, const struct discovery_instance *instance, struct error 
     return 0;
 }
 
+bool gateway_registry_answers(G)
+{
+    return fake_gateway.discovers;
+}
+
+bool gateway_registered(G, const char *id)
+{
+    return id != NULL && !fake_gateway.registry_lost;
+}
+
 int gateway_deregister(G, const char *instance_id, struct error *e UNUSED)
 {
     trace_add("deregister %s", instance_id);

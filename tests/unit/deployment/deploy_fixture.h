@@ -28,7 +28,7 @@ extern struct fake_engine {
 } fake_engine;
 
 extern struct fake_gateway {
-    bool routes, discovers, broken;
+    bool routes, discovers, broken, registry_lost;
     char upstreams[256]; /* as they are now, "" none */
     int undrained;       /* looks until an address is drained; -1 never */
     struct gateway_figures figures[PROBE_PHASES];

@@ -83,6 +83,17 @@ static void a_route_that_leads_elsewhere_is_told_and_mended_without_a_deployment
     assert_int_equal(json_array_size(after), 0);
 }
 
+static void a_registration_that_was_lost_is_told_and_needs_no_deployment(void **state)
+{
+    char id[ID_LEN + 1];
+    struct error e = ERROR_INIT;
+    fake_gateway.registry_lost = true;
+    _cleanup_json_ json_t *list = compared();
+    expect(list, "instances[1].registration", fake_engine.containers[0].name, NULL);
+    assert_int_equal(drift_repair(fixture_deployments(), fixture_service_id(), "owner", list, id, &e), 0);
+    assert_string_equal(id, "");
+}
+
 static void a_lost_container_is_mended_by_a_deployment_of_what_serves(void **state)
 {
     char id[ID_LEN + 1];
@@ -119,6 +130,7 @@ int main(void)
         ONE(what_is_as_deployed_differs_in_nothing),
         ONE(a_container_that_ended_and_one_that_is_gone_are_told),
         ONE(a_route_that_leads_elsewhere_is_told_and_mended_without_a_deployment),
+        ONE(a_registration_that_was_lost_is_told_and_needs_no_deployment),
         ONE(a_lost_container_is_mended_by_a_deployment_of_what_serves),
         ONE(what_an_undo_left_behind_is_removed_and_nothing_else),
     };
