@@ -231,6 +231,30 @@ static void a_hub_that_starts_again_has_the_same_queue(void **state)
     assert_running(second);
 }
 
+static void a_hub_that_died_before_the_job_was_written_begins_after_all(void **state)
+{
+    char first[37], job[37] = "";
+    struct error e = ERROR_INIT;
+    struct store_conn *c = NULL;
+    struct store_rows *rows = NULL;
+    create(first);
+    must(store_acquire(store, STORE_WRITE, &c, &e), &e);
+    must(store_exec(c, &e, "DELETE FROM jobs", ""), &e);
+    must(store_commit(c, &e), &e);
+    store_release(c);
+    close_hub();
+    open_hub();
+    assert_running(first);
+    must(store_acquire(store, STORE_READ, &c, &e), &e);
+    must(store_query(c, &e, &rows, "SELECT id FROM jobs WHERE kind = 'deployment'", ""), &e);
+    assert_int_equal(rows_next(rows, &e), 1);
+    str_copy(job, sizeof job, rows_text(rows, 0));
+    assert_int_equal(rows_next(rows, &e), 0);
+    rows_done(rows);
+    store_release(c);
+    assert_int_equal(strlen(job), 36);
+}
+
 static void what_waits_is_cancelled_at_once_and_the_switch_is_the_end_of_it(void **state)
 {
     char first[37], second[37];
@@ -369,6 +393,7 @@ int main(void)
         CASE(the_newest_takes_the_place_of_those_that_wait),
         CASE(a_change_that_failed_is_not_in_the_next),
         CASE(a_hub_that_starts_again_has_the_same_queue),
+        CASE(a_hub_that_died_before_the_job_was_written_begins_after_all),
         CASE(what_waits_is_cancelled_at_once_and_the_switch_is_the_end_of_it),
         CASE(a_wish_to_cancel_outlives_the_hub),
         CASE(a_rollback_is_refused_beforehand_with_the_reason),
