@@ -22,6 +22,7 @@ export type Schedule = Schemas['Schedule'];
 export type Secret = Schemas['Secret'];
 export type Registry = Schemas['Registry'];
 export type Route = Schemas['Route'];
+export type Certificate = Schemas['Certificate'];
 export type CiApproval = Schemas['CiApproval'];
 export type CiRun = Schemas['CiRun'];
 export type CiRule = Schemas['CiRule'];

@@ -2,6 +2,7 @@ import { ExternalLink, Waypoints } from 'lucide-react';
 import { Link } from 'react-router';
 import { hub } from '@/api/hub';
 import type { Route } from '@/api/types';
+import { Certificates } from '@/components/Certificates';
 import { PageHeader } from '@/components/PageHeader';
 import { webUrl } from '@/components/ServiceRow';
 import { Empty, Failed } from '@/components/States';
@@ -62,6 +63,7 @@ export default function RoutesPage() {
             </Table>
           )}
       </Card>
+      {router?.configured && data && data.routes.length > 0 && <Certificates />}
     </>
   );
 }

@@ -4,6 +4,7 @@ import { hub } from '@/api/hub';
 import type { Service } from '@/api/types';
 import { Ago } from '@/components/Ago';
 import { Charts } from '@/components/Charts';
+import { DriftCard } from '@/components/DriftCard';
 import { DeploymentRow } from '@/components/DeploymentRow';
 import { Facts } from '@/components/Facts';
 import { PageHeader } from '@/components/PageHeader';
@@ -103,6 +104,7 @@ export default function ServiceDetail() {
       />
       <div className="grid items-start gap-4 lg:grid-cols-[minmax(0,1fr)_340px]">
         <div className="min-w-0 space-y-5">
+          <DriftCard service={service} />
           <Charts specs={service.container.resources.memory == null ? SERVICE_CHARTS : LIMITED_SERVICE_CHARTS} entityId={service.id} />
           <ServiceLogsCard id={service.id} />
           {service.managed && <Releases service={service} />}
