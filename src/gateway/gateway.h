@@ -57,6 +57,9 @@ struct gateway_trouble {
 };
 size_t gateway_troubles(struct gateway *g, struct gateway_trouble *ret, size_t max);
 
+/* Whether the router has a module for `networking.rateLimit`, as it said when it was last asked; else that has no effect. */
+bool gateway_limits_rates(struct gateway *g);
+
 /* ---- upstreams ---- */
 #define GATEWAY_SLOTS_MAX 32
 /* Switches: all slots to these addresses (repeated to fill them), 0 addresses: 503. Durable when it returns.

@@ -391,6 +391,16 @@ bool gateway_url(struct gateway *g, const char *service_id, char *ret, size_t si
     return found;
 }
 
+bool gateway_limits_rates(struct gateway *g)
+{
+    if (!g || !g->router)
+        return false;
+    (void)pthread_mutex_lock(&g->lock);
+    bool limits = g->info.rate_limits;
+    (void)pthread_mutex_unlock(&g->lock);
+    return limits;
+}
+
 /* ---- asking through a route ---- */
 
 int target_for(const struct router_info *i, const char *domain, struct gateway_target *ret, struct error *e)
