@@ -309,7 +309,8 @@ static void deadline_in(struct timespec *ret, int64_t ms)
         ret->tv_sec++, ret->tv_nsec -= 1000000000;
 }
 
-/* Waits for a change, then a little longer for those that come with it; or for the time of the next comparison. */
+/* Waits for a change, then a little longer for those that come with it; for an instance that changed; or for the time of the
+ * next comparison. */
 static void wait_turn_locked(struct gateway *g)
 {
     struct timespec until;
