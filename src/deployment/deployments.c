@@ -16,9 +16,7 @@ static void unref_blob(void *p)
 static bool busy(void *ctx, const char *service_id, char *ret_reason, size_t size)
 {
     struct deployments *d = ctx;
-    (void)pthread_mutex_lock(&d->lock);
-    bool under_way = map_get(d->active, service_id) != NULL;
-    (void)pthread_mutex_unlock(&d->lock);
+    bool under_way = queue_busy(d, service_id);
     if (under_way)
         (void)snprintf(ret_reason, size, "A deployment of this service is under way. Wait for its end.");
     return under_way;

@@ -136,6 +136,23 @@ static void begin_next(struct deployments *d, const char *service_id)
     error_done(&e);
 }
 
+/* What `committed` says of a deployment that has done all its work. */
+#define ENDED "ended"
+
+void queue_ending(struct deployments *d, const char *id)
+{
+    (void)put(d, d->committed, id, ENDED, NULL);
+}
+
+bool queue_busy(struct deployments *d, const char *service_id)
+{
+    (void)pthread_mutex_lock(&d->lock);
+    const char *running = map_get(d->active, service_id);
+    bool ended = running && str_eq(map_get(d->committed, running), ENDED) && !map_get(d->waiting, service_id);
+    (void)pthread_mutex_unlock(&d->lock);
+    return running && !ended;
+}
+
 void queue_leave(struct deployments *d, const char *service_id, const char *id)
 {
     (void)pthread_mutex_lock(&d->queue_lock);

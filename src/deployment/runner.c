@@ -148,6 +148,8 @@ static int finish(struct run *r, const char *state, const char *message, struct 
     if (str_eq(state, "completed"))
         (void)json_put(r->record.document, "status.progress", json_integer(100));
     if (res == 0)
+        queue_ending(d, r->id);
+    if (res == 0)
         res = record_save(d, &r->record, e);
     if (res < 0)
         return res;

@@ -288,6 +288,23 @@ static void a_wish_to_cancel_outlives_the_hub(void **state)
     assert_true(deployment_cancelled(d, first));
 }
 
+static void a_service_is_free_when_its_last_deployment_is_about_to_say_that_it_ended(void **state)
+{
+    char first[37], second[37];
+    struct error e = ERROR_INIT;
+    _cleanup_entity_ struct entity *x = NULL;
+    create(first);
+    must(runtime_service(runtime, "web", &x, &e), &e);
+    assert_true(queue_busy(d, x->id));
+    queue_ending(d, first);
+    assert_false(queue_busy(d, x->id));
+    change(ENV("A"), second); /* it waits until the first has left */
+    assert_true(queue_busy(d, x->id));
+    finish(first, "completed", true);
+    assert_true(queue_busy(d, x->id));
+    assert_running(second);
+}
+
 /* ---- rollback ---- */
 
 static int roll_back(int number, struct error *e)
@@ -396,6 +413,7 @@ int main(void)
         CASE(a_hub_that_died_before_the_job_was_written_begins_after_all),
         CASE(what_waits_is_cancelled_at_once_and_the_switch_is_the_end_of_it),
         CASE(a_wish_to_cancel_outlives_the_hub),
+        CASE(a_service_is_free_when_its_last_deployment_is_about_to_say_that_it_ended),
         CASE(a_rollback_is_refused_beforehand_with_the_reason),
         CASE(rules_name_the_field),
         CASE(a_strategy_is_chosen_and_its_reason_said),
