@@ -6,7 +6,7 @@ import { test } from 'node:test';
 import { Authority } from '../support/authority.ts';
 import { binary } from '../support/hub.ts';
 import { dockerOld } from '../support/parts/docker.ts';
-import { shellImage } from '../support/images.ts';
+import { importChanges, shellImage, stay } from '../support/images.ts';
 import { PortainerStandin } from '../support/parts/portainer-standin.ts';
 import { Registry } from '../support/parts/registry.ts';
 import { Sshd } from '../support/parts/sshd.ts';
@@ -91,4 +91,20 @@ test("an engine behind a Portainer: its token, its endpoint, and a registry's lo
   await passes('test_docker_live', { ...reached, ...live });
   await passes('test_docker_objects', { ...reached, ...live, HB_TEST_PRIVATE_IMAGE: reference, HB_TEST_PRIVATE_LOGIN: `${login.user}:unused` });
   assert.ok(standin.passed.some((call) => /^PUT \/v1\.\d+\/containers\/.*archive/.test(call)), 'calls went through it');
+});
+
+test('services of a real Swarm: an update, one that fails and goes back by itself, a rollback that was asked for', { skip }, async (t) => {
+  const engine = await dockerOld.start(t);
+  await passes('test_swarm', { HB_TEST_SWARM_NONE: engine.host });
+  await engine.call('POST', '/swarm/init', { ListenAddr: `127.0.0.1:${await freePort()}`, AdvertiseAddr: '127.0.0.1' });
+  for (const [name, script] of [['good:1', stay], ['next:1', `:; ${stay}`], ['bad:1', 'exit 7']] as const) {
+    const image = shellImage(script);
+    await engine.importImage(name, image.rootfs, importChanges(image));
+  }
+  await passes('test_swarm', {
+    HB_TEST_SWARM_HOST: engine.host,
+    HB_TEST_SWARM_GOOD: 'good:1',
+    HB_TEST_SWARM_NEXT: 'next:1',
+    HB_TEST_SWARM_BAD: 'bad:1',
+  });
 });

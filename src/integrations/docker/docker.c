@@ -246,9 +246,9 @@ static int d_remove(struct container_engine *g, const char *id, bool force, stru
     _cleanup_error_ struct error own = ERROR_INIT;
     long status = 0;
     e = e ? e : &own;
-    int r = change_container(g, "DELETE", id, force ? "?v=0&force=1" : "?v=0&force=0", DOCKER_CHANGE_MS, &status, e);
+    int r = change_container(g, "DELETE", id, force ? "?v=0&force=1" : "?v=0&force=0", DOCKER_REMOVE_MS, &status, e);
     if (r < 0 && status == 409 && strstr(e->message, "already in progress")) /* another caller's removal: see it end */
-        r = change_container(g, "POST", id, "/wait?condition=removed", DOCKER_CHANGE_MS, &status, e);
+        r = change_container(g, "POST", id, "/wait?condition=removed", DOCKER_REMOVE_MS, &status, e);
     if (r == 0 || status != 404)
         return r;
     error_done(e);
