@@ -343,6 +343,13 @@ static int lost(struct docker_http *h, struct handle *a, CURLcode code, struct e
                      strerror_r((int)os, reason, sizeof(reason)), hint);
 }
 
+/* Says which call, without its query. */
+static int late(const struct docker_call *call, const char *words, struct error *e)
+{
+    return error_set(e, ERR_UPSTREAM_TIMEOUT, "The container engine did not answer in time to %s %.*s: %.200s.", call->method,
+                     (int)(strcspn(call->path, "?") < 120 ? strcspn(call->path, "?") : 120), call->path, words);
+}
+
 /* With what the other side of an SSH connection said, if it said something. */
 static int cut_off(struct docker_http *h, struct error *e)
 {
@@ -386,7 +393,7 @@ static int outcome(struct docker_http *h, struct handle *a, const struct transfe
     case CURLE_OPERATION_TIMEDOUT:
         if (!connected_us && !t->heard && !h->target.socket_path)
             return lost(h, a, code, e);
-        return error_set(e, ERR_UPSTREAM_TIMEOUT, "The container engine did not answer in time: %.200s.", a->words);
+        return late(t->call, a->words, e);
     case CURLE_COULDNT_CONNECT:
     case CURLE_COULDNT_RESOLVE_HOST: return lost(h, a, code, e);
     case CURLE_GOT_NOTHING:
@@ -412,6 +419,10 @@ static int outcome(struct docker_http *h, struct handle *a, const struct transfe
 int docker_http_call(struct docker_http *h, const struct docker_call *call, struct docker_reply *ret, struct error *e)
 {
     MAGIC_CHECK(h, HTTP_MAGIC);
+    struct docker_call hurried = *call;
+    hurried.deadline_ms /= h->target.hurry;
+    hurried.header_ms /= h->target.hurry;
+    call = &hurried;
     struct transfer t = { .call = call, .reply = ret, .ssh = h->target.ssh };
     struct handle *a = NULL;
     char *url = NULL;

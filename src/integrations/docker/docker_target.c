@@ -82,7 +82,7 @@ static bool header_valid(const struct secret *value)
 
 int docker_target_init(struct docker_target *t, const struct docker_target_options *o, struct error *e)
 {
-    *t = (struct docker_target){ 0 };
+    *t = (struct docker_target){ .hurry = o->hurry ? o->hurry : 1 };
     if (o->header && !header_valid(o->header_value))
         return error_set(e, ERR_VALIDATION, "The access token is empty or holds what no token can hold.");
     int r = address_split(t, o, e);

@@ -19,6 +19,7 @@ struct docker_target_options {
     const char *prefix;               /* before each path; NULL none */
     const char *header;               /* its name; NULL none */
     const struct secret *header_value;
+    unsigned hurry;                   /* deadlines are divided by it, for tests of them; 0: by 1 */
 };
 
 struct docker_target {
@@ -28,6 +29,7 @@ struct docker_target {
     bool tls;
     struct secret *authority, *certificate, *key, *header_value;
     char *header;
+    unsigned hurry;
     struct docker_ssh *ssh;
 };
 int docker_target_init(struct docker_target *t, const struct docker_target_options *o, struct error *e);

@@ -3,7 +3,9 @@
 #include "base/str.h"
 #include "fake_engine.h"
 #include "integrations/docker/docker.h"
+#include "base/json.h"
 #include "integrations/docker/docker_http.h"
+#include "integrations/docker/docker_ops.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -555,6 +557,117 @@ static void more_calls_than_the_limit_are_refused_at_once(void **state)
     end(&s);
 }
 
+/* ---- an engine that hangs, or goes in the middle ---- */
+
+static int no_bytes(void *ctx UNUSED, const void *bytes UNUSED, size_t len UNUSED)
+{
+    return 0;
+}
+
+static int call_by_number(struct setup *s, int number)
+{
+    const struct engine_ops *o = s->engine->ops;
+    const struct engine_spec spec = { .name = "web", .image = "web" };
+    const struct engine_log_request rq = { .want_stdout = true };
+    static _Atomic bool never;
+    union {
+        struct engine_info info;
+        struct engine_container container;
+        struct engine_stats stats;
+        struct engine_image image;
+    } u;
+    struct engine_container *containers;
+    struct engine_volume *volumes;
+    struct engine_network *networks;
+    json_t *json;
+    size_t n;
+    char id[65];
+    switch (number) {
+    case 0: return o->info(s->engine, &u.info, &s->e);
+    case 1: return o->list(s->engine, &containers, &n, &s->e);
+    case 2: return o->inspect(s->engine, "web", &u.container, &s->e);
+    case 3: return o->environment(s->engine, "web", &json, &s->e);
+    case 4: return o->create(s->engine, &spec, id, &s->e);
+    case 5: return o->start(s->engine, "web", &s->e);
+    case 6: return o->stop(s->engine, "web", -1, &s->e);
+    case 7: return o->restart(s->engine, "web", 1, &s->e);
+    case 8: return o->remove(s->engine, "web", true, &s->e);
+    case 9: return o->rename(s->engine, "web", "web2", &s->e);
+    case 10: return o->logs(s->engine, "web", &rq, NULL, NULL, &s->e);
+    case 11: return o->stats(s->engine, "web", &u.stats, &s->e);
+    case 12: return o->image(s->engine, "web", &u.image, &s->e);
+    case 13: return o->image_tag(s->engine, "web", "web", "2", &s->e);
+    case 14: return o->image_remove(s->engine, "web", &s->e);
+    case 15: return o->volume_ensure(s->engine, "web", NULL, &s->e);
+    case 16: return o->volume_remove(s->engine, "web", &s->e);
+    case 17: return o->volumes(s->engine, &volumes, &n, &s->e);
+    case 18: return o->network_ensure(s->engine, "web", false, NULL, &s->e);
+    case 19: return o->network_remove(s->engine, "web", &s->e);
+    case 20: return o->networks(s->engine, &networks, &n, &s->e);
+    case 21: return o->put_file(s->engine, "web", "/a/b", 0400, "x", 1, &s->e);
+    case 22: return o->get_archive(s->engine, "web", "/a", no_bytes, NULL, &s->e);
+    case 23: return o->follow(s->engine, 0, NULL, NULL, &never, &s->e);
+    default: return 1;
+    }
+}
+
+static struct setup begin_hurried(void)
+{
+    struct setup s = { .fake = fake_engine_new(NULL, "1.41") };
+    const struct docker_target_options to = { .host = fake_engine_host(s.fake), .hurry = 1000 };
+    if (docker_engine_make(&to, NULL, &s.engine, &s.e) < 0)
+        fail_msg("%s", s.e.message);
+    return s;
+}
+
+static void each_call_to_an_engine_that_hangs_ends_by_itself(void **state)
+{
+    static const char *const all[] = { "GET /c", "GET /i", "GET /n", "GET /e", "GET /volumes", "POST", "PUT", "DELETE" };
+    struct setup s = begin_hurried();
+    for (size_t i = 0; i < ARRAY_LEN(all); i++)
+        fake_engine_bytes(s.fake, all[i], "", 0, FAKE_HOLD);
+    int number = 0, r;
+    for (int64_t at = now_ms(); (r = call_by_number(&s, number)) <= 0; number++, at = now_ms()) {
+        if (r != -(int)ERR_UPSTREAM_TIMEOUT || now_ms() - at > 3000)
+            fail_msg("call %d: %d %s", number, r, s.e.message);
+    }
+    assert_int_equal(number, 24);
+    assert_int_equal(call_by_number(&s, 8), -(int)ERR_UPSTREAM_TIMEOUT);
+    assert_non_null(strstr(s.e.message, "did not answer in time to DELETE /v1.41/containers/web")); /* which one */
+    end(&s);
+}
+
+static void an_engine_that_goes_in_the_middle_is_away_and_not_done(void **state)
+{
+    static const char *const all[] = { "GET /c", "GET /i", "GET /n", "GET /e", "GET /volumes", "POST", "PUT", "DELETE" };
+    static const char half[] = "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{\"Id\":";
+    struct setup s = begin(NULL, "1.41");
+    for (size_t i = 0; i < ARRAY_LEN(all); i++)
+        fake_engine_bytes(s.fake, all[i], half, sizeof half - 1, FAKE_CLOSE);
+    for (int number = 0; number < 23; number++) {
+        int r = call_by_number(&s, number);
+        if (r != -(int)ERR_UNAVAILABLE)
+            fail_msg("call %d: %d %s", number, r, s.e.message);
+    }
+    end(&s);
+}
+
+static void a_container_that_cannot_join_all_its_networks_is_not_kept(void **state)
+{
+    struct setup s = begin(NULL, "1.41");
+    _cleanup_json_ json_t *networks = json_pack("[{s:s},{s:s}]", "name", "one", "name", "two");
+    const struct engine_spec spec = { .name = "web", .image = "web", .networks = networks };
+    char id[65] = "kept";
+    fake_engine_json(s.fake, "POST /containers/create", 201, "{\"Id\":\"aa\"}");
+    fake_engine_json(s.fake, "POST /networks/two/connect", 500, "{\"message\":\"no address left\"}");
+    assert_int_equal(s.engine->ops->create(s.engine, &spec, id, &s.e), -(int)ERR_UPSTREAM);
+    assert_non_null(strstr(s.e.message, "no address left"));
+    assert_int_equal(fake_engine_calls(s.fake, "DELETE /v1.41/containers/aa"), 1);
+    assert_int_equal(fake_engine_calls(s.fake, "POST /v1.41/networks/one/connect"), 0);
+    assert_string_equal(id, "kept");
+    end(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -567,6 +680,9 @@ int main(void)
         cmocka_unit_test(bad_answers_become_the_right_errors),
         cmocka_unit_test(an_answer_has_a_limit),
         cmocka_unit_test(a_slow_engine_is_given_up_at_the_deadline),
+        cmocka_unit_test(each_call_to_an_engine_that_hangs_ends_by_itself),
+        cmocka_unit_test(an_engine_that_goes_in_the_middle_is_away_and_not_done),
+        cmocka_unit_test(a_container_that_cannot_join_all_its_networks_is_not_kept),
         cmocka_unit_test(a_missing_status_line_has_a_deadline_of_its_own),
         cmocka_unit_test(states_that_are_reached_already_are_success),
         cmocka_unit_test(a_removal_by_another_is_waited_for),
