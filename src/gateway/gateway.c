@@ -231,10 +231,33 @@ static void touch(struct gateway *g, const char *instance_id)
     (void)pthread_mutex_unlock(&g->lock);
 }
 
+static void touch_all(struct gateway *g)
+{
+    (void)pthread_mutex_lock(&g->lock);
+    g->keep_ms = 0;
+    (void)pthread_cond_broadcast(&g->changed);
+    (void)pthread_mutex_unlock(&g->lock);
+}
+
+/* What happened to an instance while a deployment decided alone is looked at when that has ended. */
+static bool tells_an_end(const char *data, size_t len)
+{
+    static const char *const ends[] = { "completed", "failed", "rolled_back", "cancelled" };
+    char text[48];
+    for (size_t i = 0; i < ARRAY_LEN(ends); i++) {
+        int n = snprintf(text, sizeof text, "\"state\":\"%s\"", ends[i]);
+        if (memmem(data, len, text, (size_t)n))
+            return true;
+    }
+    return false;
+}
+
 /* On the publisher's thread: it is only noted here. */
-static void on_event(void *ctx, const char *type, const char *entity_id, const char *data UNUSED, size_t len UNUSED)
+static void on_event(void *ctx, const char *type, const char *entity_id, const char *data, size_t len)
 {
     struct gateway *g = ctx;
+    if (str_eq(type, "deployment.updated") && tells_an_end(data, len))
+        touch_all(g);
     if (str_eq(type, "service.updated"))
         touch(g, entity_id);
     if (!str_eq(type, "service.deleted"))
@@ -316,7 +339,7 @@ static void wait_turn_locked(struct gateway *g)
     struct timespec until;
     int64_t left = g->compare_ms - clock_mono_ms();
     deadline_in(&until, left > 0 ? left : 0);
-    while (!g->stop && g->wanted == g->applied && json_array_size(g->touched) == 0)
+    while (!g->stop && g->wanted == g->applied && json_array_size(g->touched) == 0 && clock_mono_ms() < g->keep_ms)
         if (pthread_cond_timedwait(&g->changed, &g->lock, &until) == ETIMEDOUT)
             return;
     if (g->wanted == g->applied)
