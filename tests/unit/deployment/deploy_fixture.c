@@ -437,6 +437,11 @@ void gateway_probe_stop(struct gateway_probe *p UNUSED)
     fake_gateway.probing = false;
 }
 
+bool gateway_limits_rates(G)
+{
+    return false;
+}
+
 bool gateway_discovers(G)
 {
     return fake_gateway.discovers;
