@@ -124,7 +124,8 @@ int migrate_run(const struct store_driver *d, struct driver_conn *c, const struc
     if (r < 0)
         return r;
     for (size_t i = 0; i < migration_count; i++)
-        newest = migrations[i].version;
+        if (!o->up_to_version || migrations[i].version <= o->up_to_version)
+            newest = migrations[i].version;
     if (at > newest)
         return error_set(e, ERR_CONFLICT,
                          "The database %s has schema %d, this hbcloud knows schemas up to %d: it was used by a "
@@ -132,6 +133,8 @@ int migrate_run(const struct store_driver *d, struct driver_conn *c, const struc
                          o->path, at, newest);
     for (size_t i = 0; r == 0 && i < migration_count; i++) {
         const struct migration *m = &migrations[i];
+        if (m->version > newest)
+            break;
         if (m->version <= at) {
             r = check_applied(d, c, m, e);
             continue;

@@ -17,6 +17,7 @@ struct store_options {
     unsigned readers;          /* pooled reading connections; 0: 4 */
     int64_t wal_limit_bytes;   /* the WAL is truncated above this; 0: 64 MiB */
     unsigned busy_timeout_ms;  /* waiting for another process' lock; 0: 5000 */
+    int up_to_version;         /* migrations stop there, for tests of what comes after; 0: the newest */
     unsigned acquire_ms;       /* waiting for a free connection of the pool; 0: 10000 */
 };
 /* Opens, checks integrity, migrates (a copy is kept as PATH.before-<n>). Refuses a newer schema. */

@@ -254,6 +254,20 @@ static void o31_a_lock_of_another_process_is_named_in_time(void **state)
     assert_int_equal(count_milestones(f), 1);
 }
 
+/* The store's database begins anew, as an older program left it. */
+static void as_of_version(struct fixture *f, int version)
+{
+    char path[160];
+    static const char *const ends[] = { "", "-wal", "-shm" };
+    store_close(TAKE(f->store));
+    for (size_t i = 0; i < ARRAY_LEN(ends); i++) {
+        (void)snprintf(path, sizeof path, "%s%s", f->path, ends[i]);
+        (void)unlink(path);
+    }
+    assert_int_equal(store_open(&(struct store_options){ .path = f->path, .up_to_version = version }, &f->store, NULL), 0);
+    assert_int_equal(store_schema_version(f->store), version);
+}
+
 /* O31: nor does a start hang: the program says why it does not come up (that readers go on is shown above). */
 static void o31_a_start_behind_a_lock_says_why(void **state)
 {
@@ -261,11 +275,7 @@ static void o31_a_start_behind_a_lock_says_why(void **state)
     struct store *second = NULL;
     struct error e = ERROR_INIT;
     int hold = -1;
-    struct store_conn *w = acquire(f, STORE_WRITE);
-    assert_int_equal(store_exec(w, NULL, "DELETE FROM schema_migrations WHERE version = 2", ""),
-                     0); /* something to migrate */
-    assert_int_equal(store_commit(w, NULL), 0);
-    store_release(w);
+    as_of_version(f, 1); /* something to migrate */
     store_close(TAKE(f->store));
     pid_t child =
         process_that_holds(f->path,
@@ -347,9 +357,6 @@ static void write_past(const char *path, const char *sql)
     (void)sqlite3_close(db);
 }
 
-#define UNDO_2                                                                                                                     \
-    "DELETE FROM schema_migrations WHERE version >= 2; DROP TABLE metric_series; DROP TABLE metric_groups; DROP TABLE metric_log;" \
-    "DROP TABLE metric_times; DROP TABLE metric_blocks;"
 #define METRIC_TABLES "SELECT COUNT(*) FROM sqlite_master WHERE type = 'table' AND name LIKE 'metric~_%' ESCAPE '~'"
 
 /* As a database of the version before: it is brought up, and what it was is kept, whole and openable. */
@@ -358,15 +365,15 @@ static void a_copy_is_kept_before_a_migration(void **state)
     struct fixture *f = *state;
     char copy[128];
     struct stat st;
+    int newest = store_schema_version(f->store);
+    as_of_version(f, 1);
     struct store_conn *w = acquire(f, STORE_WRITE);
     add_milestone(w, "a", "kept", 1);
     assert_int_equal(store_commit(w, NULL), 0);
     store_release(w);
-    int newest = store_schema_version(f->store);
     store_close(TAKE(f->store));
     (void)snprintf(copy, sizeof copy, "%s.before-2", f->path);
     assert_int_equal(access(copy, F_OK), -1); /* a new database has nothing to keep */
-    write_past(f->path, UNDO_2);
     assert_int_equal(store_open(&(struct store_options){ .path = f->path }, &f->store, NULL), 0);
     assert_int_equal(store_schema_version(f->store), newest);
     assert_int_equal(count_milestones(f), 1);
@@ -382,8 +389,9 @@ static void a_migration_that_fails_is_undone_whole(void **state)
 {
     struct fixture *f = *state;
     struct error e = ERROR_INIT;
+    as_of_version(f, 1);
     store_close(TAKE(f->store));
-    write_past(f->path, UNDO_2 "CREATE INDEX idx_metric_blocks_times ON learning_milestones(id)");
+    write_past(f->path, "CREATE INDEX idx_metric_blocks_times ON learning_milestones(id)");
     assert_true(store_open(&(struct store_options){ .path = f->path }, &f->store, &e) < 0);
     assert_non_null(strstr(e.message, "Migration 2"));
     assert_non_null(strstr(e.message, "undone"));
