@@ -18,7 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define JOB_WORKERS 4
+#define JOB_WORKERS 12
 #define DRAIN_MS 4000
 #define STOP_LIMIT_S 8
 #define TIDY_MS 600000
