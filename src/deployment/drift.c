@@ -54,10 +54,23 @@ static void compare_environment(const struct compared *c, const struct engine_co
     }
 }
 
+static bool same_path(const char *a, const char *b)
+{
+    size_t n = a ? strlen(a) : 0, m = b ? strlen(b) : 0;
+    while (n > 1 && a[n - 1] == '/')
+        n--;
+    while (m > 1 && b[m - 1] == '/')
+        m--;
+    return n == m && n > 0 && strncmp(a, b, n) == 0;
+}
+
+/* Of a path of the node the engine says where it really leads: only that it is there is compared. */
 static bool has_mount(const struct engine_container *x, const json_t *wanted)
 {
+    const char *source = json_str(wanted, "source");
     for (size_t i = 0; i < x->mount_count; i++)
-        if (str_eq(x->mounts[i].target, json_str(wanted, "target")) && str_eq(x->mounts[i].source, json_str(wanted, "source")) &&
+        if (same_path(x->mounts[i].target, json_str(wanted, "target")) &&
+            (source[0] == '/' || str_eq(x->mounts[i].source, source)) &&
             x->mounts[i].readonly == json_flag(wanted, "readonly", false))
             return true;
     return false;
