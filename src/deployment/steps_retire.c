@@ -65,7 +65,7 @@ int run_drain(struct run *r, const char *const *addresses, size_t n, struct erro
     took = switched_at && took > 0 ? took : clock_mono_ms() - began;
     receipt_note_drain(r, took, !all);
     if (all)
-        record_log(&r->record, "drained: nothing is in flight to the old container after %.1f s", (double)took / 1000);
+        record_log(&r->record, "drained: nothing is in flight to it any more after %.1f s", (double)took / 1000);
     else
         record_log(&r->record, "not drained within %d s%s%s: what is still open gets the stop signal",
                    strategy_drain_s(r->release.specification), why.message[0] ? " (" : "",
