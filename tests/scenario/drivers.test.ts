@@ -66,7 +66,7 @@ test("the same where the host passes no sockets on: its own docker program is as
 
 test('an engine by TLS: certificates on both sides are looked at', { skip }, async (t) => {
   const [authority, stranger] = [new Authority(t), new Authority(t)];
-  const [server, client] = [authority.issue('server'), authority.issue('client')];
+  const [server, client] = [authority.issue('server', 'IP:127.0.0.1'), authority.issue('client')];
   const port = await freePort();
   const tls = ['--tlsverify', '--tlscacert', authority.certificate, '--tlscert', join(server, 'cert.pem'), '--tlskey', join(server, 'key.pem')];
   const engine = await dockerOld.start(t, ['--host', `tcp://127.0.0.1:${port}`, ...tls]);

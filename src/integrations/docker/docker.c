@@ -19,6 +19,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <pthread.h>
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -35,7 +36,15 @@ struct docker_engine {
     uint32_t magic;
     struct docker_client *client;
     struct docker_login login;
+    pthread_mutex_t network_lock; /* see docker_ops_network_lock */
 };
+
+pthread_mutex_t *docker_ops_network_lock(struct container_engine *g)
+{
+    struct docker_engine *d = (struct docker_engine *)g;
+    MAGIC_CHECK(d, ENGINE_MAGIC);
+    return &d->network_lock;
+}
 
 struct docker_client *docker_ops_client(struct container_engine *g)
 {
@@ -503,6 +512,7 @@ static void d_free(struct container_engine *g)
     docker_client_free(d->client);
     if (d->login.free)
         d->login.free(d->login.ctx);
+    (void)pthread_mutex_destroy(&d->network_lock);
     d->magic = 0;
     free(d);
 }
@@ -549,6 +559,7 @@ int docker_engine_make(const struct docker_target_options *to, const struct dock
     }
     d->base.ops = &ops;
     d->magic = ENGINE_MAGIC;
+    (void)pthread_mutex_init(&d->network_lock, NULL);
     d->login = login ? *login : (struct docker_login){ .encode = docker_login_encode_for };
     *ret = &d->base;
     return 0;

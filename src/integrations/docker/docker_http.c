@@ -351,11 +351,13 @@ static int late(const struct docker_call *call, const char *words, struct error 
 }
 
 /* With what the other side of an SSH connection said, if it said something. */
-static int cut_off(struct docker_http *h, struct error *e)
+static int cut_off(struct docker_http *h, const struct transfer *t, struct error *e)
 {
     char words[256] = "";
     if (h->target.ssh)
         docker_ssh_words(h->target.ssh, words, sizeof(words));
+    else if (h->target.tls && !t->heard) /* its reason may be lost when it closes while we still send */
+        str_copy(words, sizeof(words), "it may want a client's certificate, or another one");
     return error_set(e, ERR_UNAVAILABLE,
                      "The container engine at %.120s closed the connection before its answer was complete%s%s.",
                      h->target.shown, *words ? ": " : "", words);
@@ -399,7 +401,7 @@ static int outcome(struct docker_http *h, struct handle *a, const struct transfe
     case CURLE_GOT_NOTHING:
     case CURLE_RECV_ERROR:
     case CURLE_SEND_ERROR:
-    case CURLE_PARTIAL_FILE: return cut_off(h, e);
+    case CURLE_PARTIAL_FILE: return cut_off(h, t, e);
     case CURLE_PEER_FAILED_VERIFICATION:
         return error_set(e, ERR_UPSTREAM, "The certificate of %.120s is not to be trusted: %.200s.", h->target.shown,
                          a->words);

@@ -153,15 +153,13 @@ static int network_find(struct container_engine *g, const char *name, bool *ret_
     return 0;
 }
 
-int docker_network_ensure(struct container_engine *g, const char *name, bool internal, const json_t *labels,
+static int network_ensure(struct container_engine *g, const char *name, bool internal, const json_t *labels,
                           struct error *e)
 {
     _cleanup_buf_ struct buf body;
     bool found = false, as_found = false;
     buf_init(&body, OBJECT_BODY_MAX);
-    int r = check_name(name, "network", e);
-    if (r == 0)
-        r = network_find(g, name, &found, &as_found, e);
+    int r = network_find(g, name, &found, &as_found, e);
     if (r < 0)
         return r;
     if (found && as_found != internal)
@@ -171,6 +169,18 @@ int docker_network_ensure(struct container_engine *g, const char *name, bool int
         return 0;
     write_object(&body, name, "bridge", &internal, labels);
     return make(g, "/networks/create", &body, name, e);
+}
+
+int docker_network_ensure(struct container_engine *g, const char *name, bool internal, const json_t *labels,
+                          struct error *e)
+{
+    int r = check_name(name, "network", e);
+    if (r < 0)
+        return r;
+    (void)pthread_mutex_lock(docker_ops_network_lock(g));
+    r = network_ensure(g, name, internal, labels, e);
+    (void)pthread_mutex_unlock(docker_ops_network_lock(g));
+    return r;
 }
 
 int docker_network_remove(struct container_engine *g, const char *name, struct error *e)

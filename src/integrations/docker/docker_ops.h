@@ -7,6 +7,8 @@
 #include "integrations/docker/docker_client.h"
 #include "runtime/engine.h"
 
+#include <pthread.h>
+
 #define DOCKER_QUERY_MS 15000
 #define DOCKER_LIST_MS 30000
 #define DOCKER_CHANGE_MS 120000 /* create, start: the engine may copy a volume's first content */
@@ -27,6 +29,8 @@ int docker_engine_make(const struct docker_target_options *to, const struct dock
                        struct container_engine **ret, struct error *e);
 
 struct docker_client *docker_ops_client(struct container_engine *g);
+/* Held from looking for a network to having made it: engines before API 1.44 make two of one name at the same time. */
+pthread_mutex_t *docker_ops_network_lock(struct container_engine *g);
 /* "/containers/<id><rest>"; the id is checked, so it needs no encoding. NULL with an error set. */
 char *docker_ops_path(const char *id, const char *rest, struct error *e);
 /* Text as part of a query; caller frees, NULL: no memory. */

@@ -1,5 +1,5 @@
 /* TLS to a real engine (HB_TEST_DOCKER_HOST, HB_TEST_DOCKER_CERTS) and who is not let through: certificates of another
- * authority (HB_TEST_STRANGER_CERTS), another name (HB_TEST_PORT at an address that the certificate does not hold). */
+ * authority (HB_TEST_STRANGER_CERTS), another name (localhost at HB_TEST_PORT, where the certificate holds an address alone). */
 #include "base/str.h"
 #include "integrations/docker/docker.h"
 
@@ -8,6 +8,9 @@
 #include <stdio.h>
 
 #include <cmocka.h>
+
+/* By TLS 1.3 an engine looks at our certificate after the handshake; its reason is lost when it closes while we send. */
+#define REFUSED 1
 
 static void asked(const struct docker_engine_options *o, int want, const char *words)
 {
@@ -20,7 +23,8 @@ static void asked(const struct docker_engine_options *o, int want, const char *w
         g->ops->free(g);
     }
     print_message("[ words    ] %s\n", e.message);
-    if (r != want || !strstr(e.message, words))
+    bool as_wanted = want == REFUSED ? r == -(int)ERR_UPSTREAM || r == -(int)ERR_UNAVAILABLE : r == want;
+    if (!as_wanted || !strstr(e.message, words))
         fail_msg("%d and not %d: %s", r, want, e.message);
     error_done(&e);
 }
@@ -61,25 +65,17 @@ static void a_hub_without_or_with_a_strange_certificate_is_refused(void **state)
     _cleanup_free_ char *ca = file_in("HB_TEST_DOCKER_CERTS", "ca.pem"), *cert = file_in("HB_TEST_STRANGER_CERTS", "cert.pem"),
                         *key = file_in("HB_TEST_STRANGER_CERTS", "key.pem");
     const char *host = getenv("HB_TEST_DOCKER_HOST");
-    asked(&(struct docker_engine_options){ .host = host, .authority.file = ca }, -(int)ERR_UPSTREAM, "certificate");
+    asked(&(struct docker_engine_options){ .host = host, .authority.file = ca }, REFUSED, "certificate");
     asked(&(struct docker_engine_options){ .host = host, .authority.file = ca, .certificate.file = cert, .key.file = key },
-          -(int)ERR_UPSTREAM, "certificate");
+          REFUSED, "certificate");
 }
 
 static void a_name_that_the_certificate_does_not_hold_is_not_trusted(void **state)
 {
     char host[64];
-    (void)snprintf(host, sizeof host, "tcp://127.0.0.2:%s", getenv("HB_TEST_PORT"));
-    struct container_engine *g = NULL;
-    struct engine_info i;
-    struct error e = ERROR_INIT;
-    /* The engine listens on 127.0.0.1 alone: by its name in the hosts file that no certificate holds. */
-    (void)snprintf(host, sizeof host, "tcp://ip6-localhost:%s", getenv("HB_TEST_PORT"));
-    assert_int_equal(docker_engine_open(&(struct docker_engine_options){ .host = host, .certificates = getenv("HB_TEST_DOCKER_CERTS") },
-                                        &g, &e), 0);
-    assert_true(g->ops->info(g, &i, &e) < 0);
-    g->ops->free(g);
-    error_done(&e);
+    (void)snprintf(host, sizeof host, "tcp://localhost:%s", getenv("HB_TEST_PORT"));
+    asked(&(struct docker_engine_options){ .host = host, .certificates = getenv("HB_TEST_DOCKER_CERTS") },
+          -(int)ERR_UPSTREAM, "not to be trusted");
 }
 
 static void what_cannot_be_read_or_does_not_belong_together_is_said_at_the_opening(void **state)
