@@ -8,6 +8,7 @@
 
 #define PROBE_TIMEOUT_MS 5000
 #define LOOK_MS 50
+#define LOOKS_EACH_ALIVE 4 /* between two looks at the containers themselves */
 
 static const char *const phase_names[PROBE_PHASES] = { "before", "during", "after" };
 
@@ -185,11 +186,21 @@ static int look(struct run *r, char *why, size_t size)
     return 1;
 }
 
+/* Between two looks. Whoever asks a container that has ended is kept waiting by the router: it is found out at once. */
+static int go_on(struct run *r, int *looks, struct error *e)
+{
+    int res = run_may_go_on(r, e);
+    if (res == 0 && (*looks)++ % LOOKS_EACH_ALIVE == 0)
+        res = step_alive(r, e);
+    return res;
+}
+
 /* A rename takes a millisecond; what it does to the next requests shows in the moment after it. */
 static int await_during(struct run *r, struct error *e)
 {
+    int looks = 0;
     while (r->probe_phase == PROBE_DURING && phase_age_ms(r) < RECEIPT_SWITCH_MS) {
-        int res = run_may_go_on(r, e);
+        int res = go_on(r, &looks, e);
         if (res < 0)
             return res;
         step_pause_ms(LOOK_MS);
@@ -200,7 +211,7 @@ static int await_during(struct run *r, struct error *e)
 int receipt_judge(struct run *r, struct error *e)
 {
     char why[400] = "";
-    int seen = 0;
+    int seen = 0, looks = 0;
     if (!r->probe)
         receipt_switched(r);
     if (!r->probe)
@@ -210,7 +221,7 @@ int receipt_judge(struct run *r, struct error *e)
         return res;
     enter(r, PROBE_AFTER);
     while (seen == 0) {
-        res = run_may_go_on(r, e);
+        res = go_on(r, &looks, e);
         if (res < 0)
             return res;
         seen = look(r, why, sizeof why);

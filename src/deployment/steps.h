@@ -46,6 +46,7 @@ int find_own(struct run *r, const json_t *x, char ret_id[65], struct error *e);
 int step_check(struct run *r, struct error *e);
 /* One look: 1 good, 0 not yet (why in reason), negative: it will never be. */
 int step_look(struct run *r, const json_t *x, char *reason, size_t size, struct error *e);
+int step_alive(struct run *r, struct error *e); /* 0, or negative when a new container has ended */
 /* The service's document as it would be with this container; new reference. */
 json_t *document_with(const struct run *r, const json_t *x, const struct engine_container *c);
 int64_t check_time_ms(const struct run *r);

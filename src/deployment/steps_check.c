@@ -48,6 +48,8 @@ static int died(struct run *r, struct container_engine *g, const struct engine_c
     if (strategy_is_job(r->release.specification))
         return error_set(e, ERR_CONFLICT, "The job ended with status %d%s%s", c->exit_code, *line ? "; it said: " : ".",
                          line);
+    if (str_eq(c->state, "running")) /* and the engine forgets its status, too */
+        return error_set(e, ERR_CONFLICT, "The new container ended right after it got the traffic, and the engine started it again.");
     return error_set(e, ERR_CONFLICT, "The new container ended with status %d right after its start%s%s", c->exit_code,
                      *line ? "; it said: " : ".", line);
 }
@@ -102,6 +104,34 @@ int step_look(struct run *r, const json_t *x, char *reason, size_t size, struct 
         res = died(r, g, &c, e);
     }
     engine_container_done(&c);
+    return res;
+}
+
+/* Which restarts there were when it was looked at first: a start that took two tries is no fault. */
+static bool runs_on(json_t *x, const struct engine_container *c)
+{
+    int64_t before = json_int(x, "restarts", -1);
+    if (before < 0)
+        (void)json_put(x, "restarts", json_integer(c->restart_count));
+    return str_eq(c->state, "running") && (before < 0 || c->restart_count <= before);
+}
+
+/* An engine that started it again has given it another port, so that does not count as running on. */
+int step_alive(struct run *r, struct error *e)
+{
+    size_t i = 0;
+    json_t *x;
+    int res = 0;
+    while (res == 0 && (x = instance_next_new(r, &i))) {
+        struct engine_container c = { 0 };
+        struct container_engine *g = NULL;
+        if (instance_engine(r, json_str(x, "node"), &g, NULL) < 0 ||
+            g->ops->inspect(g, json_str(x, "container"), &c, NULL) < 0)
+            continue; /* an engine that is away says nothing about its containers */
+        if (!runs_on(x, &c))
+            res = died(r, g, &c, e);
+        engine_container_done(&c);
+    }
     return res;
 }
 

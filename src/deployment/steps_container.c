@@ -113,6 +113,32 @@ static int take_fixed_name(struct run *r, const json_t *x, struct container_engi
     return g->ops->rename(g, json_str(x, "container"), wanted, e);
 }
 
+#define CHOSEN_PORT_TRIES 5
+
+static bool has_fixed_port(const json_t *specification)
+{
+    size_t i;
+    json_t *p;
+    json_array_foreach (json_at(specification, "container.ports"), i, p)
+        if (json_int(p, "host", 0))
+            return true;
+    return false;
+}
+
+/* A host port that the engine chose may be another program's by then: with each try it chooses the next. */
+static int start_with_ports(struct run *r, struct container_engine *g, const char *container, struct error *e)
+{
+    bool fixed = has_fixed_port(r->release.specification);
+    int res = g->ops->start(g, container, e);
+    for (int i = 1; res == -ERR_CONFLICT && !fixed && i < CHOSEN_PORT_TRIES && !run_interrupted(r); i++) {
+        record_log(&r->record, "started again: %s", e->message);
+        error_done(e);
+        *e = ERROR_INIT;
+        res = g->ops->start(g, container, e);
+    }
+    return res;
+}
+
 static int start_one(struct run *r, const json_t *x, struct error *e)
 {
     struct container_engine *g = NULL;
@@ -120,7 +146,7 @@ static int start_one(struct run *r, const json_t *x, struct error *e)
     if (res == 0)
         res = take_fixed_name(r, x, g, e);
     if (res == 0)
-        res = g->ops->start(g, json_str(x, "container"), e);
+        res = start_with_ports(r, g, json_str(x, "container"), e);
     if (res == 0)
         record_log(&r->record, "%s started", json_str(x, "name"));
     return res;

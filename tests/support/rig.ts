@@ -130,11 +130,11 @@ export class Rig {
 }
 
 /** Starts the three before a suite's first test and ends them after its last; the hub must end in order. */
-export function useRig(flavour: Flavour, options: HubOptions | (() => HubOptions) = {}): Rig {
+export function useRig(flavour: Flavour, options: HubOptions | ((rig: Rig) => HubOptions | Promise<HubOptions>) = {}): Rig {
   const rig = new Rig(flavour);
   before(async () => {
     [rig.engine, rig.registry] = await Promise.all([flavour.start(), Registry.start()]);
-    rig.hub = await Hub.start({ dockerHost: rig.engine.host, ...(typeof options === 'function' ? options() : options) });
+    rig.hub = await Hub.start({ dockerHost: rig.engine.host, ...(typeof options === 'function' ? await options(rig) : options) });
     await waitFor(async () => (await rig.hub.ok('GET', '/system')).system.engine.available, { what: 'the engine in the hub' });
   });
   after(async () => {

@@ -19,8 +19,8 @@
 
 #include <ctype.h>
 #include <errno.h>
-#include <pthread.h>
 #include <inttypes.h>
+#include <pthread.h>
 #include <stdio.h>
 
 #define ENGINE_MAGIC 0x646f636bu

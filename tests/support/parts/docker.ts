@@ -120,9 +120,18 @@ export class Engine {
   }
 
   /** Ends the engine in order, as an upgrade does, until `resume`; its containers stop with it. */
-  async pause(): Promise<void> {
+  pause(): Promise<void> {
+    return this.#leave('SIGTERM');
+  }
+
+  /** Ends the engine at once, until `resume`; its containers run on, unreached, and it starts them anew when it is back. */
+  kill9(): Promise<void> {
+    return this.#leave('SIGKILL');
+  }
+
+  async #leave(signal: NodeJS.Signals): Promise<void> {
     for (const mark of ['again', 'paused']) writeFileSync(join(this.dir, mark), '');
-    process.kill(Number(readFileSync(join(this.dir, 'docker.pid'), 'utf8')), 'SIGTERM');
+    process.kill(Number(readFileSync(join(this.dir, 'docker.pid'), 'utf8')), signal);
     await waitFor(() => this.request('GET', '/_ping').then(() => false, () => true), { timeout: 30_000, what: `the end of ${this.name}` });
   }
 
