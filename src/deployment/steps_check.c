@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #define GOOD_CHECKS_WANTED 2
+#define CHECK_PAUSE_FIRST_MS 40
 
 struct last_lines {
     char text[400];
@@ -155,6 +156,7 @@ static int check_one(struct run *r, const json_t *x, struct error *e)
     char reason[512] = "it does not answer";
     int good = 0;
     int64_t until = clock_mono_ms() + check_time_ms(r);
+    long pause = CHECK_PAUSE_FIRST_MS;
     while (good < GOOD_CHECKS_WANTED) {
         int res = run_may_go_on(r, e);
         if (res == 0)
@@ -168,7 +170,9 @@ static int check_one(struct run *r, const json_t *x, struct error *e)
                              (long long)check_time_ms(r) / 1000, reason);
         }
         if (good < GOOD_CHECKS_WANTED)
-            step_pause_ms(good ? CHECK_PAUSE_MS / 2 : CHECK_PAUSE_MS);
+            step_pause_ms(pause);
+        /* Most are up in a moment; who takes long is asked less often. */
+        pause = good ? CHECK_PAUSE_FIRST_MS * 2 : pause * 2 < CHECK_PAUSE_MS ? pause * 2 : CHECK_PAUSE_MS;
     }
     return 0;
 }
