@@ -51,11 +51,11 @@ tier_component() {
 # A part that cannot be had is a skip in its tests, and in CI a failure.
 parts_for() {
 	case $1 in
-	scenario) tier_parts="docker-old registry" ;;
-	browser) tier_parts="docker-old chromium" ;;
+	scenario) tier_parts="docker-old registry caddy pebble sshd compose" ;;
+	browser) tier_parts="docker-old registry caddy chromium" ;;
 	*) tier_parts="" ;;
 	esac
-	[ "$1" = scenario ] && [ "$quick" = 0 ] && tier_parts="$tier_parts docker-new"
+	[ "$1" = scenario ] && [ "$quick" = 0 ] && tier_parts="$tier_parts docker-new consul"
 	for part in $tier_parts; do
 		"tests/support/parts/$part/install.sh" >/dev/null || say "the part $part could not be installed"
 	done
