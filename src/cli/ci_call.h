@@ -11,8 +11,8 @@ struct ci_call {
     const char *trigger; /* NULL: no CI, and none was named */
     const char *pipeline, *by, *repository, *branch, *commit, *message, *author;
     const char *run, *attempt; /* NULL: not known; then there is no key */
-    const char *key;           /* as it was given; NULL: to be made of the run */
-    bool annotates;            /* its log shows lines of its own form as errors */
+    const char *key; /* as it was given; NULL: to be made of the run */
+    bool annotates; /* its log shows lines of its own form as errors */
 };
 /* True when there is anything to say. */
 bool ci_call_read(const struct args *a, struct ci_call *ret);

@@ -2,12 +2,9 @@
 #include "cli/list.h"
 
 static const struct table_column certificate_columns[] = {
-    { .title = "DOMAIN", .priority = 9, .min = 14 },
-    { .title = "STATUS", .priority = 9 },
-    { .title = "DAYS", .priority = 8, .right = true },
-    { .title = "SERVICE", .priority = 6, .min = 10 },
-    { .title = "ISSUER", .priority = 4, .min = 12 },
-    { .title = "RENEWED", .priority = 3 },
+    { .title = "DOMAIN", .priority = 9, .min = 14 },   { .title = "STATUS", .priority = 9 },
+    { .title = "DAYS", .priority = 8, .right = true }, { .title = "SERVICE", .priority = 6, .min = 10 },
+    { .title = "ISSUER", .priority = 4, .min = 12 },   { .title = "RENEWED", .priority = 3 },
     { .title = "WHY", .priority = 5, .min = 16 },
 };
 
@@ -33,12 +30,9 @@ static void certificate_row(struct table *t, const json_t *x)
 }
 
 static const struct table_column registration_columns[] = {
-    { .title = "ID", .priority = 9, .min = 12 },
-    { .title = "SERVICE", .priority = 8, .min = 8 },
-    { .title = "ADDRESS", .priority = 8, .min = 12 },
-    { .title = "NODE", .priority = 4 },
-    { .title = "REGISTERED", .priority = 9 },
-    { .title = "HEALTH", .priority = 7 },
+    { .title = "ID", .priority = 9, .min = 12 },      { .title = "SERVICE", .priority = 8, .min = 8 },
+    { .title = "ADDRESS", .priority = 8, .min = 12 }, { .title = "NODE", .priority = 4 },
+    { .title = "REGISTERED", .priority = 9 },         { .title = "HEALTH", .priority = 7 },
     { .title = "WHY", .priority = 5, .min = 16 },
 };
 
@@ -57,7 +51,8 @@ static void registration_row(struct table *t, const json_t *x)
 
 /* All of a list that has no pages: `row` makes a line of each. */
 static int show_all(struct cli *c, const char *path, const char *key, const struct table_column *columns, size_t n,
-                    void (*row)(struct table *t, const json_t *x), const char *empty, void (*footer)(struct buf *out, const json_t *reply))
+                    void (*row)(struct table *t, const json_t *x), const char *empty,
+                    void (*footer)(struct buf *out, const json_t *reply))
 {
     struct api_request rq = { .path = path };
     _cleanup_reply_ struct api_reply reply;
@@ -84,8 +79,9 @@ static int show_all(struct cli *c, const char *path, const char *key, const stru
 
 int cli_certificates_list(struct cli *c)
 {
-    return show_all(c, "/v1/certificates", "certificates", certificate_columns, ARRAY_LEN(certificate_columns), certificate_row,
-                    "There is no certificate: no route has a domain, or the router speaks no TLS.", NULL);
+    return show_all(c, "/v1/certificates", "certificates", certificate_columns, ARRAY_LEN(certificate_columns),
+                    certificate_row, "There is no certificate: no route has a domain, or the router speaks no TLS.",
+                    NULL);
 }
 
 static void registry_line(struct buf *out, const json_t *reply)
@@ -95,14 +91,16 @@ static void registry_line(struct buf *out, const json_t *reply)
     if (!json_flag(json_object_get(reply, "registry"), "configured", false))
         (void)buf_puts(out, "No service registry is configured (consul.address).\n");
     else if (since)
-        (void)buf_printf(out, "\nThe registry does not answer (%s): this is what was known last. What it has missed it is told later.\n",
-                         format_ago(since, ago));
+        (void)buf_printf(
+            out,
+            "\nThe registry does not answer (%s): this is what was known last. What it has missed it is told later.\n",
+            format_ago(since, ago));
 }
 
 int cli_registrations_list(struct cli *c)
 {
-    return show_all(c, "/v1/registrations", "registrations", registration_columns, ARRAY_LEN(registration_columns), registration_row,
-                    "Nothing is registered.", registry_line);
+    return show_all(c, "/v1/registrations", "registrations", registration_columns, ARRAY_LEN(registration_columns),
+                    registration_row, "Nothing is registered.", registry_line);
 }
 
 static void show_history(const struct term *t, struct buf *out, const json_t *history)

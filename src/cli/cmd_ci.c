@@ -18,10 +18,14 @@ static void short_commit(struct table *t, const json_t *x, const char *path)
 /* ---- runs */
 
 static const struct table_column run_columns[] = {
-    { .title = "RUN", .priority = 9, .min = 10 },   { .title = "REPOSITORY", .priority = 7, .min = 12 },
-    { .title = "BRANCH", .priority = 6, .min = 8 }, { .title = "COMMIT", .priority = 4 },
-    { .title = "STATE", .priority = 9 },            { .title = "SERVICE", .priority = 5, .min = 8 },
-    { .title = "BEGUN", .priority = 6 },            { .title = "MESSAGE", .priority = 2, .min = 12 },
+    { .title = "RUN", .priority = 9, .min = 10 },
+    { .title = "REPOSITORY", .priority = 7, .min = 12 },
+    { .title = "BRANCH", .priority = 6, .min = 8 },
+    { .title = "COMMIT", .priority = 4 },
+    { .title = "STATE", .priority = 9 },
+    { .title = "SERVICE", .priority = 5, .min = 8 },
+    { .title = "BEGUN", .priority = 6 },
+    { .title = "MESSAGE", .priority = 2, .min = 12 },
 };
 
 static void run_row(struct table *t, const json_t *x, const void *ctx UNUSED)
@@ -64,9 +68,12 @@ int cli_ci_runs(struct cli *c)
 /* ---- deliveries */
 
 static const struct table_column delivery_columns[] = {
-    { .title = "DELIVERY", .priority = 5, .min = 8 }, { .title = "FROM", .priority = 7 },
-    { .title = "EVENT", .priority = 8 },              { .title = "REPOSITORY", .priority = 6, .min = 12 },
-    { .title = "BECAME", .priority = 9 },             { .title = "CAME", .priority = 7 },
+    { .title = "DELIVERY", .priority = 5, .min = 8 },
+    { .title = "FROM", .priority = 7 },
+    { .title = "EVENT", .priority = 8 },
+    { .title = "REPOSITORY", .priority = 6, .min = 12 },
+    { .title = "BECAME", .priority = 9 },
+    { .title = "CAME", .priority = 7 },
     { .title = "WHY", .priority = 4, .min = 12 },
 };
 
@@ -101,9 +108,12 @@ int cli_ci_deliveries(struct cli *c)
 /* ---- rules */
 
 static const struct table_column rule_columns[] = {
-    { .title = "RULE", .priority = 9 },                { .title = "WHEN", .priority = 8, .min = 16 },
-    { .title = "SERVICE", .priority = 8 },             { .title = "ENVIRONMENT", .priority = 5 },
-    { .title = "DEPLOYS", .priority = 7, .min = 12 },  { .title = "APPROVAL", .priority = 4 },
+    { .title = "RULE", .priority = 9 },
+    { .title = "WHEN", .priority = 8, .min = 16 },
+    { .title = "SERVICE", .priority = 8 },
+    { .title = "ENVIRONMENT", .priority = 5 },
+    { .title = "DEPLOYS", .priority = 7, .min = 12 },
+    { .title = "APPROVAL", .priority = 4 },
     { .title = "GATES", .priority = 6, .min = 10 },
 };
 
@@ -228,10 +238,14 @@ int cli_ci_remove_rule(struct cli *c)
 /* ---- approvals */
 
 static const struct table_column approval_columns[] = {
-    { .title = "APPROVAL", .priority = 9 },           { .title = "SERVICE", .priority = 8 },
-    { .title = "IMAGE", .priority = 7, .min = 16 },   { .title = "COMMIT", .priority = 4 },
-    { .title = "STATE", .priority = 9 },              { .title = "WANTED", .priority = 6 },
-    { .title = "GATES", .priority = 7, .min = 10 },   { .title = "WHY", .priority = 3, .min = 12 },
+    { .title = "APPROVAL", .priority = 9 },
+    { .title = "SERVICE", .priority = 8 },
+    { .title = "IMAGE", .priority = 7, .min = 16 },
+    { .title = "COMMIT", .priority = 4 },
+    { .title = "STATE", .priority = 9 },
+    { .title = "WANTED", .priority = 6 },
+    { .title = "GATES", .priority = 7, .min = 10 },
+    { .title = "WHY", .priority = 3, .min = 12 },
 };
 
 static void approval_row(struct table *t, const json_t *x, const void *ctx UNUSED)
@@ -312,8 +326,8 @@ int cli_ci_figure(struct cli *c)
         return cli_fail(c, CLI_USAGE, "VALUE must be a number, not '%s'", text);
     if (!repository || !commit)
         return cli_fail(c, CLI_USAGE, "outside a CI service, --repository and --commit are needed");
-    _cleanup_json_ json_t *body = json_pack("{s:s, s:s, s:s, s:f}", "repository", repository, "commit", commit, "name",
-                                            name, "value", value);
+    _cleanup_json_ json_t *body =
+        json_pack("{s:s, s:s, s:s, s:f}", "repository", repository, "commit", commit, "name", name, "value", value);
     if (!body)
         return cli_fail(c, CLI_FAILED, "out of memory");
     struct api_request rq = { .method = "POST", .path = "/v1/ci/figures", .body = body };

@@ -16,9 +16,9 @@
 static int read_document(struct cli *c, json_t **ret, bool *ret_whole)
 {
     const char *file = args_get(&c->args, "file"), *name = args_word(&c->args, 0);
-    static const char *const by_option[] = { "image",  "port",   "node",   "type",        "environment",
-                                             "env",    "volume", "domain", "health-path", "cpu",
-                                             "memory", "label",  "version", "instances", "strategy" };
+    static const char *const by_option[] = { "image",  "port",   "node",    "type",        "environment",
+                                             "env",    "volume", "domain",  "health-path", "cpu",
+                                             "memory", "label",  "version", "instances",   "strategy" };
     for (size_t i = 0; file && i < ARRAY_LEN(by_option); i++)
         if (args_has(&c->args, by_option[i]))
             return cli_fail(c, CLI_USAGE, "--file is the whole service, so --%s has no place beside it", by_option[i]);
@@ -82,11 +82,9 @@ static int change(const struct deploying *x, const char *key, struct api_reply *
     entity_path(&path, "/v1/services/", json_str(x->document, "name"), "");
     path_query(&path, "whole", x->whole ? "true" : NULL);
     path_query(&path, "plan", x->plan ? "true" : NULL);
-    struct api_request rq = { .method = "PATCH",
-                              .path = buf_str(&path),
-                              .body = patch,
-                              .idempotency_key = x->plan ? NULL : key,
-                              .quiet = true };
+    struct api_request rq = {
+        .method = "PATCH", .path = buf_str(&path), .body = patch, .idempotency_key = x->plan ? NULL : key, .quiet = true
+    };
     return send_safely(x, &rq, ret);
 }
 
@@ -248,7 +246,8 @@ static int deploy(struct cli *c, bool plan)
     if (r == CLI_OK && !c->json && !args_has(&c->args, "no-wait"))
         return print_serving(c, json_str(document, "name"));
     if (r != CLI_OK && annotates && !c->json)
-        (void)fprintf(c->err, "::error title=hbcloud::The deployment of %s did not complete.\n", json_str(document, "name"));
+        (void)fprintf(c->err, "::error title=hbcloud::The deployment of %s did not complete.\n",
+                      json_str(document, "name"));
     return r;
 }
 

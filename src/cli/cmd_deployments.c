@@ -178,7 +178,8 @@ int cli_deployments_cancel(struct cli *c)
     buf_init(&out, 0);
     bool ended = str_eq(json_str(reply.json, "deployment.status.state"), "cancelled");
     text_clean(&out, json_str(reply.json, "deployment.serviceName"), false);
-    (void)buf_puts(&out, ended ? ": cancelled before it began.\n" : ": being undone; the earlier release goes on serving.\n");
+    (void)buf_puts(&out,
+                   ended ? ": cancelled before it began.\n" : ": being undone; the earlier release goes on serving.\n");
     return cli_put(c, &out);
 }
 

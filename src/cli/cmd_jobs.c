@@ -72,7 +72,8 @@ static void show_job(struct cli *c, struct buf *out, const json_t *reply)
     const json_t *job = json_object_get(reply, "job");
     char tries[64];
     int64_t most = json_int(job, "maxAttempts", 0);
-    (void)snprintf(tries, sizeof tries, most ? "%lld of %lld" : "%lld", (long long)json_int(job, "attempt", 0), (long long)most);
+    (void)snprintf(tries, sizeof tries, most ? "%lld of %lld" : "%lld", (long long)json_int(job, "attempt", 0),
+                   (long long)most);
     fact_styled(t, out, "Job", STYLE_BOLD, json_str(job, "title"));
     fact(t, out, "Kind", json_str(job, "kind"));
     fact_styled(t, out, "State", style_of(json_str(job, "state")), json_str(job, "state"));

@@ -143,10 +143,10 @@ static void put_source_option(struct cli *c, json_t *engine, const char *option,
 
 static const char *kind_of(const char *url)
 {
-    return !url || str_eq(url, "none")       ? "none"
-           : str_starts(url, "ssh:")         ? "ssh"
-           : str_starts(url, "http")         ? "portainer"
-                                             : "local";
+    return !url || str_eq(url, "none") ? "none"
+           : str_starts(url, "ssh:")   ? "ssh"
+           : str_starts(url, "http")   ? "portainer"
+                                       : "local";
 }
 
 static void put_engine(struct cli *c, json_t *body)

@@ -72,10 +72,12 @@ static void router_line(struct cli *c UNUSED, struct buf *out, const json_t *rep
 {
     const json_t *router = json_object_get(reply, "router");
     if (!json_flag(router, "configured", false))
-        (void)buf_puts(out, "No router is configured (caddy.admin_url): services are reached at their published ports.\n");
+        (void)buf_puts(out,
+                       "No router is configured (caddy.admin_url): services are reached at their published ports.\n");
     else
         (void)buf_printf(out, "The router %s; its configuration was changed %lld times since the hub's start.\n",
-                         json_flag(router, "reached", false) ? "answers" : "does not answer", (long long)json_int(router, "reloads", 0));
+                         json_flag(router, "reached", false) ? "answers" : "does not answer",
+                         (long long)json_int(router, "reloads", 0));
 }
 
 int cli_routes_list(struct cli *c)

@@ -69,7 +69,8 @@ int cli_services_list(struct cli *c)
         .empty = "No service matches.",
     };
     static const char *const filters[][2] = {
-        { "node", "nodeId" }, { "type", "type" }, { "status", "status" }, { "health", "health" }, { "search", "q" }, { "service", "service" },
+        { "node", "nodeId" },   { "type", "type" }, { "status", "status" },
+        { "health", "health" }, { "search", "q" },  { "service", "service" },
     };
     if (args_has(&c->args, "managed") && args_has(&c->args, "unmanaged"))
         return cli_fail(c, CLI_USAGE, "--managed and --unmanaged leave nothing");
@@ -198,7 +199,8 @@ int cli_services_adopt(struct cli *c)
 
 int cli_services_repair(struct cli *c)
 {
-    return service_action(c, "repair", "is as it was deployed, or will be when the deployment that mends it has ended.");
+    return service_action(c, "repair",
+                          "is as it was deployed, or will be when the deployment that mends it has ended.");
 }
 
 /* The API wants the service's name as a confirmation; an id that was typed is read for it. */
@@ -226,9 +228,9 @@ int cli_services_remove(struct cli *c)
         return r;
     bool volumes = args_has(&c->args, "volume");
     (void)snprintf(question, sizeof question, "Remove the service %s and its container%s?", name,
-                   !volumes ? "; its volumes stay"
+                   !volumes                            ? "; its volumes stay"
                    : args_has(&c->args, "no-snapshot") ? ", and the data of the volumes that are named, for good"
-                   : ", and the volumes that are named, keeping snapshots");
+                                                       : ", and the volumes that are named, keeping snapshots");
     _cleanup_buf_ struct buf path;
     buf_init(&path, 0);
     entity_path(&path, SERVICES "/", args_word(&c->args, 0), "");

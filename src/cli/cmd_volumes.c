@@ -23,7 +23,10 @@ static void users_of(struct buf *out, const json_t *volume)
     json_t *use;
     json_array_foreach (json_object_get(volume, "usedBy"), i, use) {
         const char *service = json_str(use, "service"), *container = json_str(use, "container");
-        (void)buf_printf(out, "%s%s%s", i ? ", " : "", service ? service : container ? container : "",
+        (void)buf_printf(out, "%s%s%s", i ? ", " : "",
+                         service     ? service
+                         : container ? container
+                                     : "",
                          json_flag(use, "running", false) ? "" : " (stopped)");
     }
 }
@@ -152,12 +155,9 @@ int cli_volumes_snapshot(struct cli *c)
 /* ---- snapshots */
 
 static const struct table_column snapshot_columns[] = {
-    { .title = "VOLUME", .priority = 9, .min = 12 },
-    { .title = "TAKEN", .priority = 8 },
-    { .title = "SIZE", .priority = 7, .right = true },
-    { .title = "FOR", .priority = 5 },
-    { .title = "NODE", .priority = 4, .min = 6 },
-    { .title = "BY", .priority = 3, .min = 6 },
+    { .title = "VOLUME", .priority = 9, .min = 12 },   { .title = "TAKEN", .priority = 8 },
+    { .title = "SIZE", .priority = 7, .right = true }, { .title = "FOR", .priority = 5 },
+    { .title = "NODE", .priority = 4, .min = 6 },      { .title = "BY", .priority = 3, .min = 6 },
     { .title = "FILE", .priority = 6, .min = 20 },
 };
 

@@ -24,17 +24,18 @@ static const struct cli_option nodes_list_options[] = {
     END,
 };
 
-#define NODE_FACTS                                                                                       \
-    TEXT("region", "REGION", "The provider's word for the place."), NUMBER("cpu", "N", "Virtual CPUs."), \
-        NUMBER("memory", "GB", "Memory."), NUMBER("storage", "GB", "Disk."),                             \
-        NUMBER("bandwidth", "GB", "Traffic a month."), TEXT("hostname", "NAME", "Its host name."),       \
-        TEXT("engine", "URL", "Its container engine: ssh://user@host, tcp://host:port, unix:///path, https://portainer, or none."), \
-        CHOICE("engine-kind", "local ssh tls portainer none", "How it is reached; by the URL when not said."), \
+#define NODE_FACTS                                                                                                     \
+    TEXT("region", "REGION", "The provider's word for the place."), NUMBER("cpu", "N", "Virtual CPUs."),               \
+        NUMBER("memory", "GB", "Memory."), NUMBER("storage", "GB", "Disk."),                                           \
+        NUMBER("bandwidth", "GB", "Traffic a month."), TEXT("hostname", "NAME", "Its host name."),                     \
+        TEXT("engine", "URL",                                                                                          \
+             "Its container engine: ssh://user@host, tcp://host:port, unix:///path, https://portainer, or none."),     \
+        CHOICE("engine-kind", "local ssh tls portainer none", "How it is reached; by the URL when not said."),         \
         TEXT("engine-key", "SOURCE", "The private key or access token: secret:NAME, or a file on the hub's machine."), \
-        TEXT("engine-certificate", "SOURCE", "The client's certificate (tls)."),                         \
-        TEXT("engine-authority", "SOURCE", "What signed the engine's certificate (tls)."),               \
-        TEXT("engine-fingerprint", "SHA256:HASH", "The SSH host key's fingerprint."),                       \
-        NUMBER("engine-endpoint", "N", "The endpoint's number (portainer)."),                            \
+        TEXT("engine-certificate", "SOURCE", "The client's certificate (tls)."),                                       \
+        TEXT("engine-authority", "SOURCE", "What signed the engine's certificate (tls)."),                             \
+        TEXT("engine-fingerprint", "SHA256:HASH", "The SSH host key's fingerprint."),                                  \
+        NUMBER("engine-endpoint", "N", "The endpoint's number (portainer)."),                                          \
         TEXT("public-ip", "ADDRESS", "Its public address."), TEXT("mesh-ip", "ADDRESS", "Its address in the mesh.")
 
 static const struct cli_option nodes_add_options[] = {
@@ -65,9 +66,9 @@ static const struct cli_option services_list_options[] = {
     END,
 };
 #define PLAN_OPTION SWITCH("plan", "Only show what would change, what would restart and what that costs.")
-#define FOLLOW_OPTIONS                                                \
-    SWITCH("no-wait", "Return once the deployment has started."),     \
-        KIND("timeout", "DURATION", WORD_DURATION,                    \
+#define FOLLOW_OPTIONS                                            \
+    SWITCH("no-wait", "Return once the deployment has started."), \
+        KIND("timeout", "DURATION", WORD_DURATION,                \
              "Wait at most this long (15m when not said); the deployment goes on.")
 static const struct cli_option deploy_options[] = {
     { .name = "file",
@@ -102,7 +103,8 @@ static const struct cli_option deploy_options[] = {
     TEXT("git-commit", "HASH", "Its commit; in CI known by itself."),
     TEXT("git-message", "TEXT", "The commit's message."),
     TEXT("git-author", "NAME", "The commit's author."),
-    TEXT("idempotency-key", "KEY", "Deploy once under this key; in CI made of the run, its attempt, service and image."),
+    TEXT("idempotency-key", "KEY",
+         "Deploy once under this key; in CI made of the run, its attempt, service and image."),
     FOLLOW_OPTIONS,
     PLAN_OPTION,
     END,
@@ -140,10 +142,13 @@ static const struct cli_option logs_options[] = {
     END,
 };
 
-#define COMPOSE_OPTIONS                                                                             \
-    MANY("profile", "NAME", "A profile whose services count."),                                     \
-        { .name = "env-file", .value = "FILE", .kind = WORD_FILE, .repeat = true,                   \
-          .help = "Variables, in place of .env beside the first file." },                           \
+#define COMPOSE_OPTIONS                                                   \
+    MANY("profile", "NAME", "A profile whose services count."),           \
+        { .name = "env-file",                                             \
+          .value = "FILE",                                                \
+          .kind = WORD_FILE,                                              \
+          .repeat = true,                                                 \
+          .help = "Variables, in place of .env beside the first file." }, \
         TEXT("project", "NAME", "The project's name; the file's or the directory's when not said.")
 static const struct cli_option compose_config_options[] = { COMPOSE_OPTIONS, END };
 static const struct cli_option compose_import_options[] = {
@@ -263,7 +268,8 @@ static const struct cli_option ci_rule_options[] = {
     END,
 };
 static const struct cli_option ci_approvals_options[] = {
-    CHOICE("state", "approval gates deploying requested refused rejected expired superseded", "Only those in this state."),
+    CHOICE("state", "approval gates deploying requested refused rejected expired superseded",
+           "Only those in this state."),
     KIND("service", "SERVICE", WORD_SERVICE, "Only for this service."),
     END,
 };
@@ -322,7 +328,9 @@ const struct cli_command cli_commands[] = {
 
     { "nodes", "list", "List nodes", .flags = COMMAND_LIST, .options = nodes_list_options, .run = cli_nodes_list },
     { "nodes", "show", "Show one node", .flags = COMMAND_WATCH, .arguments = { NODE_WORD }, .run = cli_nodes_show },
-    { "nodes", "add", "Make a node known", .details = "It is offline until something of it has been seen. A container engine is asked before the node is kept.",
+    { "nodes", "add", "Make a node known",
+      .details =
+          "It is offline until something of it has been seen. A container engine is asked before the node is kept.",
       .arguments = { { .name = "NAME" } }, .examples = "hbcloud nodes add attic --provider local --label room=attic",
       .options = nodes_add_options, .run = cli_nodes_add },
     { "nodes", "update", "Change a node", .arguments = { NODE_WORD }, .options = nodes_update_options,
@@ -332,7 +340,8 @@ const struct cli_command cli_commands[] = {
       .details = "A LABEL is KEY=VALUE to set one, KEY- to remove one.",
       .examples = "hbcloud nodes label attic room=cellar shelf-", .run = cli_nodes_label },
     { "nodes", "remove", "Forget a node", .flags = COMMAND_ASKS, .arguments = { NODE_WORD },
-      .details = "Refused while managed services live on it; containers that were merely seen there are forgotten.", .run = cli_nodes_remove },
+      .details = "Refused while managed services live on it; containers that were merely seen there are forgotten.",
+      .run = cli_nodes_remove },
 
     { "services", "list", "List services", .flags = COMMAND_LIST, .options = services_list_options,
       .run = cli_services_list },
@@ -402,8 +411,9 @@ const struct cli_command cli_commands[] = {
     { "deployments", "watch", "Follow a deployment to its end", .arguments = { DEPLOYMENT_WORD },
       .options = watch_deployment_options, .details = "Ends 0 when it completed, 1 when it did not.",
       .run = cli_deployments_watch },
-    { "deployments", "cancel", "Cancel a deployment that waits, or undo one that runs", .arguments = { DEPLOYMENT_WORD },
-      .details = "Refused from the switch to the new release on: roll back then.", .run = cli_deployments_cancel },
+    { "deployments", "cancel", "Cancel a deployment that waits, or undo one that runs",
+      .arguments = { DEPLOYMENT_WORD }, .details = "Refused from the switch to the new release on: roll back then.",
+      .run = cli_deployments_cancel },
 
     { "health-check", NULL, "Whether a service is healthy, by exit status", .arguments = { SERVICE_WORD },
       .options = health_check_options,
@@ -444,13 +454,16 @@ const struct cli_command cli_commands[] = {
 
     { "jobs", "list", "List jobs, newest first: work that outlives a request", .flags = COMMAND_LIST,
       .options = jobs_list_options, .run = cli_jobs_list },
-    { "jobs", "show", "Show one job", .flags = COMMAND_WATCH, .arguments = { { .name = "JOB" } }, .run = cli_jobs_show },
+    { "jobs", "show", "Show one job", .flags = COMMAND_WATCH, .arguments = { { .name = "JOB" } },
+      .run = cli_jobs_show },
     { "jobs", "cancel", "Cancel a job", .arguments = { { .name = "JOB" } },
       .details = "Deployments are cancelled as deployments.", .run = cli_jobs_cancel },
-    { "jobs", "retry", "Run a failed or cancelled job again", .arguments = { { .name = "JOB" } }, .run = cli_jobs_retry },
+    { "jobs", "retry", "Run a failed or cancelled job again", .arguments = { { .name = "JOB" } },
+      .run = cli_jobs_retry },
     { "jobs", "schedules", "List what is done at set times", .flags = COMMAND_WATCH, .run = cli_jobs_schedules },
 
-    { "ci", "runs", "List CI runs, newest first", .flags = COMMAND_LIST, .options = ci_runs_options, .run = cli_ci_runs },
+    { "ci", "runs", "List CI runs, newest first", .flags = COMMAND_LIST, .options = ci_runs_options,
+      .run = cli_ci_runs },
     { "ci", "deliveries", "List what CI services sent, and what became of it", .flags = COMMAND_LIST,
       .options = ci_deliveries_options, .run = cli_ci_deliveries },
     { "ci", "rules", "List the rules that follow and deploy by CI", .flags = COMMAND_WATCH, .run = cli_ci_rules },

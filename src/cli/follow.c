@@ -55,7 +55,10 @@ static unsigned put_current(const struct term *t, struct buf *out, const json_t 
         found = found || now;
         if (!found && step)
             continue;
-        term_style(t, out, now ? STYLE_BOLD : STYLE_DIM, now ? (t->utf8 ? "\xe2\x96\xb8" : ">") : t->utf8 ? "\xc2\xb7" : ".");
+        term_style(t, out, now ? STYLE_BOLD : STYLE_DIM,
+                   now       ? (t->utf8 ? "\xe2\x96\xb8" : ">")
+                   : t->utf8 ? "\xc2\xb7"
+                             : ".");
         (void)buf_putc(out, ' ');
         term_style(t, out, now ? STYLE_BOLD : STYLE_DIM, steps[i]);
         (void)buf_putc(out, '\n');

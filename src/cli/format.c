@@ -88,7 +88,7 @@ enum style style_of(const char *state)
         { "rolled_back", STYLE_WARN }, { "warning", STYLE_WARN },   { "offline", STYLE_BAD },
         { "failed", STYLE_BAD },       { "unhealthy", STYLE_BAD },  { "critical", STYLE_BAD },
         { "denied", STYLE_BAD },       { "stopped", STYLE_DIM },    { "unknown", STYLE_DIM },
-        { "skipped", STYLE_DIM },       { "done", STYLE_GOOD },     { "cancelled", STYLE_DIM },
+        { "skipped", STYLE_DIM },      { "done", STYLE_GOOD },      { "cancelled", STYLE_DIM },
         { "waiting", STYLE_WARN },     { "superseded", STYLE_DIM },
     };
     for (size_t i = 0; state && i < ARRAY_LEN(styles); i++)

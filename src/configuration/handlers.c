@@ -227,8 +227,8 @@ static int delete_registry(void *room, struct request *rq, struct reply *rp, str
 }
 
 const struct api_operation configuration_operations[] = {
-    { "listSecrets", list_secrets },     { "setSecret", set_secret },     { "getSecret", get_secret },
-    { "deleteSecret", delete_secret },   { "listRegistries", list_registries }, { "getRegistry", get_registry },
-    { "setRegistry", set_registry },     { "deleteRegistry", delete_registry },
+    { "listSecrets", list_secrets },   { "setSecret", set_secret },           { "getSecret", get_secret },
+    { "deleteSecret", delete_secret }, { "listRegistries", list_registries }, { "getRegistry", get_registry },
+    { "setRegistry", set_registry },   { "deleteRegistry", delete_registry },
 };
 const size_t configuration_operation_count = ARRAY_LEN(configuration_operations);

@@ -21,8 +21,8 @@ static void context_of(const char *host, const char *username, char *ret, size_t
 
 static int bad_host(const char *given, struct error *e)
 {
-    (void)error_set(e, ERR_VALIDATION, "\"%.200s\" is no registry's host, such as ghcr.io or registry.example.org:5000.",
-                    given);
+    (void)error_set(e, ERR_VALIDATION,
+                    "\"%.200s\" is no registry's host, such as ghcr.io or registry.example.org:5000.", given);
     error_detail(e, "/host", "is no host with an optional port");
     return -ERR_VALIDATION;
 }
@@ -86,12 +86,13 @@ int registry_set(struct secrets *s, const char *host, const char *username, cons
     if (r == 0 && others >= REGISTRIES_MAX)
         r = error_set(e, ERR_CONFLICT, "There are %d registries already.", REGISTRIES_MAX);
     if (r == 0)
-        r = store_exec(c, e,
-                       "INSERT INTO registry_logins (host, username, password_sealed, updated_by, created_at, updated_at) "
-                       "VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (host) DO UPDATE SET username = excluded.username, "
-                       "password_sealed = excluded.password_sealed, updated_by = excluded.updated_by, "
-                       "updated_at = excluded.updated_at",
-                       "ttbtii", host, username, (const void *)sealed, sealed_len, by, now, now);
+        r = store_exec(
+            c, e,
+            "INSERT INTO registry_logins (host, username, password_sealed, updated_by, created_at, updated_at) "
+            "VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (host) DO UPDATE SET username = excluded.username, "
+            "password_sealed = excluded.password_sealed, updated_by = excluded.updated_by, "
+            "updated_at = excluded.updated_at",
+            "ttbtii", host, username, (const void *)sealed, sealed_len, by, now, now);
     return r == 0 ? store_commit(c, e) : r;
 }
 

@@ -48,7 +48,8 @@ static int check_name(const char *name, struct error *e)
         good = name_letter(name[i], i == 0);
     if (good)
         return 0;
-    (void)error_set(e, ERR_VALIDATION, "A secret's name has 1 to %d letters, digits and _ - . and begins with none of - and .",
+    (void)error_set(e, ERR_VALIDATION,
+                    "A secret's name has 1 to %d letters, digits and _ - . and begins with none of - and .",
                     SECRET_NAME_MAX);
     error_detail(e, "/name", "is no name of a secret");
     return -ERR_VALIDATION;
@@ -213,22 +214,24 @@ int secrets_release_forgotten(struct store_conn *c, const char *release_id, stru
  * may not be written yet. */
 static int forget_orphans(struct store_conn *c, struct error *e)
 {
-    return store_exec(c, e,
-                      "DELETE FROM secret_uses WHERE release_id IN (SELECT r.id FROM service_releases r WHERE r.created_at "
-                      "< $1 AND NOT EXISTS (SELECT 1 FROM service_instances s WHERE s.id = r.service_id))",
-                      "i", clock_now_ms() - ORPHAN_MS);
+    return store_exec(
+        c, e,
+        "DELETE FROM secret_uses WHERE release_id IN (SELECT r.id FROM service_releases r WHERE r.created_at "
+        "< $1 AND NOT EXISTS (SELECT 1 FROM service_instances s WHERE s.id = r.service_id))",
+        "i", clock_now_ms() - ORPHAN_MS);
 }
 
 /* ERR_CONFLICT with one of the releases that need it. */
 static int check_unused(struct store_conn *c, const char *name, int64_t version, struct error *e)
 {
     _cleanup_rows_ struct store_rows *rows = NULL;
-    int r = store_query(c, e, &rows,
-                        "SELECT u.version, u.release_id, COALESCE(s.name, r.service_id, ''), COALESCE(r.number, 0) FROM "
-                        "secret_uses u LEFT JOIN service_releases r ON r.id = u.release_id LEFT JOIN service_instances s "
-                        "ON s.id = r.service_id WHERE u.name = $1 AND "
-                        "(u.version = $2 OR $2 = 0) ORDER BY u.version DESC LIMIT 1",
-                        "ti", name, version);
+    int r =
+        store_query(c, e, &rows,
+                    "SELECT u.version, u.release_id, COALESCE(s.name, r.service_id, ''), COALESCE(r.number, 0) FROM "
+                    "secret_uses u LEFT JOIN service_releases r ON r.id = u.release_id LEFT JOIN service_instances s "
+                    "ON s.id = r.service_id WHERE u.name = $1 AND "
+                    "(u.version = $2 OR $2 = 0) ORDER BY u.version DESC LIMIT 1",
+                    "ti", name, version);
     if (r == 0)
         r = rows_next(rows, e);
     if (r != 1)
@@ -308,9 +311,8 @@ int secrets_names(struct secrets *s, const char *after, size_t limit, secret_nam
     _cleanup_rows_ struct store_rows *rows = NULL;
     int r = store_acquire(s->store, STORE_READ, &c, e);
     if (r == 0)
-        r = store_query(c, e, &rows,
-                        "SELECT DISTINCT name FROM secret_versions WHERE name > $1 ORDER BY name LIMIT $2", "ti",
-                        after ? after : "", (int64_t)limit + 1);
+        r = store_query(c, e, &rows, "SELECT DISTINCT name FROM secret_versions WHERE name > $1 ORDER BY name LIMIT $2",
+                        "ti", after ? after : "", (int64_t)limit + 1);
     while (r == 0 && (r = rows_next(rows, e)) == 1) {
         str_copy(ret[n++], sizeof ret[0], rows_text(rows, 0));
         r = 0;

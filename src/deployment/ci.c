@@ -43,7 +43,8 @@ int ci_open(const struct ci_options *o, struct ci **ret, struct error *e)
     memcpy(c->sources, o->sources, sizeof c->sources);
     (void)pthread_mutex_init(&c->show_lock, NULL);
     (void)pthread_mutex_init(&c->tell_lock, NULL);
-    int (*const parts[])(struct ci *, struct error *) = { ci_deliveries_open, ci_wanted_open, ci_keeper_open, ci_tell_open };
+    int (*const parts[])(struct ci *, struct error *) = { ci_deliveries_open, ci_wanted_open, ci_keeper_open,
+                                                          ci_tell_open };
     int r = 0;
     for (size_t i = 0; r == 0 && i < ARRAY_LEN(parts); i++)
         r = parts[i](c, e);

@@ -13,11 +13,11 @@
 
 enum ci_kind {
     CI_IGNORED, /* `reason` says why */
-    CI_RUN,     /* a workflow, a build, or a deployment that the source itself keeps */
-    CI_JOB,     /* a part of a run */
-    CI_CHECK,   /* a verdict on a commit */
-    CI_PUSH,    /* a commit came to a branch or tag */
-    CI_IMAGE,   /* an image is in a registry */
+    CI_RUN, /* a workflow, a build, or a deployment that the source itself keeps */
+    CI_JOB, /* a part of a run */
+    CI_CHECK, /* a verdict on a commit */
+    CI_PUSH, /* a commit came to a branch or tag */
+    CI_IMAGE, /* an image is in a registry */
 };
 
 enum ci_state { CI_QUEUED, CI_WAITING, CI_RUNNING, CI_ENDED }; /* rises within one attempt */
@@ -27,17 +27,17 @@ struct ci_fact {
     enum ci_kind kind;
     const char *reason;
     const char *repository; /* "owner/name" */
-    const char *branch;     /* NULL: a tag, or not known */
-    const char *tag;        /* of git, or of the image */
+    const char *branch; /* NULL: a tag, or not known */
+    const char *tag; /* of git, or of the image */
     const char *commit, *message, *author;
-    const char *name;       /* of the workflow, job or check; of an image without its tag */
-    const char *event;      /* what began the run: "push", "pull_request", "deployment" */
+    const char *name; /* of the workflow, job or check; of an image without its tag */
+    const char *event; /* what began the run: "push", "pull_request", "deployment" */
     const char *url;
-    const char *digest;     /* of an image; NULL: not said */
+    const char *digest; /* of an image; NULL: not said */
     char id[24], run_id[24];
     bool foreign; /* of a fork or a pull request: whatever it says, nothing is deployed by it */
     int64_t number;
-    int64_t attempt;        /* a later try of the same run has a larger one */
+    int64_t attempt; /* a later try of the same run has a larger one */
     enum ci_state state;
     const char *conclusion; /* "success", "failure", ...; NULL until it has ended */
     int64_t created_ms, started_ms, updated_ms, ended_ms; /* 0: not said */
@@ -69,9 +69,9 @@ struct ci_status { /* what is told of a deployment */
 
 struct ci_source;
 struct ci_source_ops {
-    const char *name;      /* "github"; part of keys, never changed */
+    const char *name; /* "github"; part of keys, never changed */
     const char *operation; /* operationId of its webhook */
-    const char *trigger;   /* of the deployments it causes */
+    const char *trigger; /* of the deployments it causes */
     void (*free)(struct ci_source *s);
     /* Who sent it: ERR_UNAVAILABLE when nothing is configured to know that, ERR_VALIDATION or ERR_UNAUTHENTICATED for a
      * signature that is not there, of another form, or wrong; ERR_MALFORMED. Nothing of the body is believed before. */
@@ -108,7 +108,7 @@ struct ci_options {
 /* Registers its job kinds; call before jobs_start. */
 int ci_open(const struct ci_options *o, struct ci **ret, struct error *e);
 int ci_start(struct ci *c, struct error *e); /* after jobs_start: back-filling, and what was not told */
-void ci_close(struct ci *c);                 /* after jobs_close */
+void ci_close(struct ci *c); /* after jobs_close */
 
 extern const struct api_operation ci_operations[];
 extern const size_t ci_operation_count;

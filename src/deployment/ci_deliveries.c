@@ -46,10 +46,11 @@ static struct ci_source *source_of(struct ci *c, const char *operation)
 static int is_known(struct store_conn *conn, const char *source, const char *id, const char *hash, struct error *e)
 {
     _cleanup_rows_ struct store_rows *rows = NULL;
-    int r = store_query(conn, e, &rows,
-                        "SELECT 1 FROM webhook_deliveries WHERE source = $1 AND (id = $2 OR body_hash = $3) AND verdict <> "
-                        "'failed' LIMIT 1",
-                        "ttt", source, id, hash);
+    int r =
+        store_query(conn, e, &rows,
+                    "SELECT 1 FROM webhook_deliveries WHERE source = $1 AND (id = $2 OR body_hash = $3) AND verdict <> "
+                    "'failed' LIMIT 1",
+                    "ttt", source, id, hash);
     return r < 0 ? r : rows_next(rows, e);
 }
 
@@ -80,12 +81,13 @@ static int keep(struct ci *c, const char *source, const struct ci_delivery *d, s
         r = is_known(conn, source, d->id, hash, e);
     if (r != 0)
         return r < 0 ? r : 0;
-    r = store_exec(conn, e,
-                   "INSERT INTO webhook_deliveries (source, id, event, body_hash, payload_sealed, verdict, received_at) "
-                   "VALUES ($1, $2, $3, $4, $5, 'waiting', $6) ON CONFLICT (source, id) DO UPDATE SET event = "
-                   "excluded.event, body_hash = excluded.body_hash, payload_sealed = excluded.payload_sealed, verdict = "
-                   "'waiting', reason = NULL, worked_at = NULL, received_at = excluded.received_at",
-                   "ttttbi", source, d->id, d->event, hash, (const void *)sealed, sealed_len, clock_now_ms());
+    r = store_exec(
+        conn, e,
+        "INSERT INTO webhook_deliveries (source, id, event, body_hash, payload_sealed, verdict, received_at) "
+        "VALUES ($1, $2, $3, $4, $5, 'waiting', $6) ON CONFLICT (source, id) DO UPDATE SET event = "
+        "excluded.event, body_hash = excluded.body_hash, payload_sealed = excluded.payload_sealed, verdict = "
+        "'waiting', reason = NULL, worked_at = NULL, received_at = excluded.received_at",
+        "ttttbi", source, d->id, d->event, hash, (const void *)sealed, sealed_len, clock_now_ms());
     if (r == 0)
         r = add_job(c, conn, source, d->id, job, e);
     if (r == 0)
@@ -112,10 +114,9 @@ int ci_receive(void *room, struct request *rq, struct reply *rp, struct error *e
     struct ci *c = room;
     MAGIC_CHECK(c, CI_MAGIC);
     struct ci_source *s = source_of(c, request_operation(rq));
-    struct ci_request in = { .content_type = request_header(rq, "Content-Type"),
-                             .header = field_of,
-                             .header_count = count_of,
-                             .ctx = rq };
+    struct ci_request in = {
+        .content_type = request_header(rq, "Content-Type"), .header = field_of, .header_count = count_of, .ctx = rq
+    };
     struct ci_delivery d = { .payload = NULL };
     if (!s)
         return error_set(e, ERR_NOT_FOUND, "This hub takes no deliveries of that source.");
@@ -172,10 +173,11 @@ static int load(struct ci *c, const struct key *k, char event[64], json_t **ret,
     _cleanup_secret_ struct secret *text = NULL;
     int r = store_acquire(c->store, STORE_READ, &conn, e);
     if (r == 0)
-        r = store_query(conn, e, &rows,
-                        "SELECT event, payload_sealed FROM webhook_deliveries WHERE source = $1 AND id = $2 AND verdict = "
-                        "'waiting'",
-                        "tt", k->source, k->id);
+        r = store_query(
+            conn, e, &rows,
+            "SELECT event, payload_sealed FROM webhook_deliveries WHERE source = $1 AND id = $2 AND verdict = "
+            "'waiting'",
+            "tt", k->source, k->id);
     if (r < 0 || (r = rows_next(rows, e)) <= 0)
         return r;
     str_copy(event, 64, rows_text(rows, 0));
@@ -265,7 +267,8 @@ static int run(void *ctx, struct job *job, struct error *e)
 
 int ci_deliveries_open(struct ci *c, struct error *e)
 {
-    return jobs_register(c->jobs, &(struct job_kind){ .name = JOB, .run = run, .ctx = c, .title = "Read a delivery of CI" }, e);
+    return jobs_register(c->jobs,
+                         &(struct job_kind){ .name = JOB, .run = run, .ctx = c, .title = "Read a delivery of CI" }, e);
 }
 
 /* ---- list ---- */

@@ -122,7 +122,8 @@ static int look_rule(struct store_conn *conn, const struct ci_rule *rule, const 
         return r;
     ci_gates_words(looked, words, sizeof words);
     if (!commit)
-        return error_set(e, ERR_CONFLICT, "The gates of this service ask for a commit, and the request names none (git).");
+        return error_set(e, ERR_CONFLICT,
+                         "The gates of this service ask for a commit, and the request names none (git).");
     return error_set(e, ERR_CONFLICT, "Not all gates hold for commit %.12s: %s.", commit, words);
 }
 
@@ -160,12 +161,13 @@ int ci_set_figure(void *room, struct request *rq, struct reply *rp, struct error
     _cleanup_conn_ struct store_conn *conn = NULL;
     int r = store_acquire(c->store, STORE_WRITE, &conn, e);
     if (r == 0)
-        r = store_exec(conn, e,
-                       "INSERT INTO ci_figures (repository, commit_sha, name, value, updated_at) VALUES ($1, $2, $3, $4, "
-                       "$5) ON CONFLICT (repository, commit_sha, name) DO UPDATE SET value = excluded.value, updated_at = "
-                       "excluded.updated_at",
-                       "tttdi", json_str(body, "repository"), json_str(body, "commit"), json_str(body, "name"),
-                       json_num(body, "value", 0), now);
+        r = store_exec(
+            conn, e,
+            "INSERT INTO ci_figures (repository, commit_sha, name, value, updated_at) VALUES ($1, $2, $3, $4, "
+            "$5) ON CONFLICT (repository, commit_sha, name) DO UPDATE SET value = excluded.value, updated_at = "
+            "excluded.updated_at",
+            "tttdi", json_str(body, "repository"), json_str(body, "commit"), json_str(body, "name"),
+            json_num(body, "value", 0), now);
     if (r == 0)
         r = store_commit(conn, e);
     if (r < 0)

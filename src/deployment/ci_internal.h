@@ -65,7 +65,8 @@ void ci_rules_done(struct ci_rules **r);
 #define _cleanup_rules_ _cleanup_(ci_rules_done)
 int ci_rules_load(struct store_conn *conn, struct ci_rules **ret, struct error *e);
 /* A run is mapped to its service; what is to be deployed is written down. Within the batch's transaction. */
-int ci_rules_apply(struct ci *c, struct ci_batch *b, const struct ci_source *s, const struct ci_fact *f, struct error *e);
+int ci_rules_apply(struct ci *c, struct ci_batch *b, const struct ci_source *s, const struct ci_fact *f,
+                   struct error *e);
 int ci_list_rules(void *room, struct request *rq, struct reply *rp, struct error *e);
 int ci_create_rule(void *room, struct request *rq, struct reply *rp, struct error *e);
 int ci_delete_rule(void *room, struct request *rq, struct reply *rp, struct error *e);

@@ -54,10 +54,11 @@ static int known_until(struct ci *c, const char *source, const char *repository,
     _cleanup_rows_ struct store_rows *rows = NULL;
     int r = store_acquire(c->store, STORE_READ, &conn, e);
     if (r == 0)
-        r = store_query(conn, e, &rows,
-                        "SELECT known_until, (SELECT MIN(began_at) FROM ci_runs WHERE source = $1 AND repository = $2 AND "
-                        "state < 3) FROM ci_looks WHERE source = $1 AND repository = $2",
-                        "tt", source, repository);
+        r = store_query(
+            conn, e, &rows,
+            "SELECT known_until, (SELECT MIN(began_at) FROM ci_runs WHERE source = $1 AND repository = $2 AND "
+            "state < 3) FROM ci_looks WHERE source = $1 AND repository = $2",
+            "tt", source, repository);
     if (r < 0 || (r = rows_next(rows, e)) < 0)
         return r;
     int64_t until = r == 1 ? rows_int(rows, 0) : 0;
@@ -70,10 +71,11 @@ static int set_known(struct ci *c, const char *source, const char *repository, i
     _cleanup_conn_ struct store_conn *conn = NULL;
     int r = store_acquire(c->store, STORE_WRITE, &conn, e);
     if (r == 0)
-        r = store_exec(conn, e,
-                       "INSERT INTO ci_looks (source, repository, known_until) VALUES ($1, $2, $3) ON CONFLICT (source, "
-                       "repository) DO UPDATE SET known_until = excluded.known_until",
-                       "tti", source, repository, until);
+        r = store_exec(
+            conn, e,
+            "INSERT INTO ci_looks (source, repository, known_until) VALUES ($1, $2, $3) ON CONFLICT (source, "
+            "repository) DO UPDATE SET known_until = excluded.known_until",
+            "tti", source, repository, until);
     return r == 0 ? store_commit(conn, e) : r;
 }
 
@@ -113,7 +115,8 @@ static void fill_repository(struct ci *c, const char *repository, int64_t rule_m
 {
     for (size_t i = 0; i < CI_SOURCES_MAX && c->sources[i]; i++) {
         struct error e = ERROR_INIT;
-        if (c->sources[i]->connected && c->sources[i]->ops->missed && fill(c, c->sources[i], repository, rule_ms, &e) < 0)
+        if (c->sources[i]->connected && c->sources[i]->ops->missed &&
+            fill(c, c->sources[i], repository, rule_ms, &e) < 0)
             log_warn("Runs of %s that may have been missed are not known: %s", repository, e.message);
         error_done(&e);
     }
@@ -148,13 +151,15 @@ static int forget(struct ci *c, struct error *e)
         int64_t kept_ms;
     } old[] = {
         { "DELETE FROM webhook_deliveries WHERE received_at < $1 AND verdict <> 'waiting'", KEPT_MS },
-        { "DELETE FROM ci_jobs WHERE (source, run_id) IN (SELECT source, id FROM ci_runs WHERE began_at < $1)", RUNS_KEPT_MS },
+        { "DELETE FROM ci_jobs WHERE (source, run_id) IN (SELECT source, id FROM ci_runs WHERE began_at < $1)",
+          RUNS_KEPT_MS },
         { "DELETE FROM ci_runs WHERE began_at < $1 AND state = 3", RUNS_KEPT_MS },
         { "DELETE FROM ci_checks WHERE updated_at < $1", RUNS_KEPT_MS },
         { "DELETE FROM ci_figures WHERE updated_at < $1", RUNS_KEPT_MS },
         { "DELETE FROM ci_pushes WHERE pushed_at < $1", RUNS_KEPT_MS },
         { "DELETE FROM ci_told WHERE at < $1", KEPT_MS },
-        { "DELETE FROM ci_wanted WHERE updated_at < $1 AND state NOT IN ('approval', 'gates', 'deploying')", RUNS_KEPT_MS },
+        { "DELETE FROM ci_wanted WHERE updated_at < $1 AND state NOT IN ('approval', 'gates', 'deploying')",
+          RUNS_KEPT_MS },
     };
     int64_t now = clock_now_ms();
     _cleanup_conn_ struct store_conn *conn = NULL;
@@ -162,10 +167,11 @@ static int forget(struct ci *c, struct error *e)
     for (size_t i = 0; r == 0 && i < ARRAY_LEN(old); i++)
         r = store_exec(conn, e, old[i].sql, "i", now - old[i].kept_ms);
     if (r == 0)
-        r = store_exec(conn, e,
-                       "DELETE FROM webhook_deliveries WHERE verdict <> 'waiting' AND received_at < (SELECT MIN(received_at) "
-                       "FROM (SELECT received_at FROM webhook_deliveries ORDER BY received_at DESC LIMIT $1) AS newest)",
-                       "i", (int64_t)DELIVERIES_MAX);
+        r = store_exec(
+            conn, e,
+            "DELETE FROM webhook_deliveries WHERE verdict <> 'waiting' AND received_at < (SELECT MIN(received_at) "
+            "FROM (SELECT received_at FROM webhook_deliveries ORDER BY received_at DESC LIMIT $1) AS newest)",
+            "i", (int64_t)DELIVERIES_MAX);
     return r == 0 ? store_commit(conn, e) : r;
 }
 
@@ -185,7 +191,8 @@ int ci_keeper_open(struct ci *c, struct error *e)
 {
     int r = jobs_register(
         c->jobs, &(struct job_kind){ .name = JOB, .run = run, .ctx = c, .title = "Look for missed runs of CI" }, e);
-    return r == 0 ? jobs_schedule(c->jobs, &(struct job_schedule){ .name = JOB, .kind = JOB, .every_ms = EACH_MS }, e) : r;
+    return r == 0 ? jobs_schedule(c->jobs, &(struct job_schedule){ .name = JOB, .kind = JOB, .every_ms = EACH_MS }, e)
+                  : r;
 }
 
 int ci_keeper_start(struct ci *c, struct error *e)

@@ -66,8 +66,8 @@ static int is_of_tag(struct store_conn *conn, const struct ci_fact *f, struct er
     if (!f->branch || !f->commit)
         return 1;
     int r = store_query(conn, e, &rows,
-                        "SELECT MIN(is_tag) FROM ci_pushes WHERE repository = $1 AND commit_sha = $2 AND name = $3", "ttt",
-                        f->repository, f->commit, f->branch);
+                        "SELECT MIN(is_tag) FROM ci_pushes WHERE repository = $1 AND commit_sha = $2 AND name = $3",
+                        "ttt", f->repository, f->commit, f->branch);
     if (r < 0 || (r = rows_next(rows, e)) < 0)
         return r;
     return r == 1 && !rows_null(rows, 0) && rows_int(rows, 0) == 1;
@@ -106,10 +106,11 @@ static int fill_image(const char *form, const struct ci_fact *f, char *ret, size
 static int describe_commit(struct store_conn *conn, const struct ci_fact *f, json_t *git, struct error *e)
 {
     _cleanup_rows_ struct store_rows *rows = NULL;
-    int r = store_query(conn, e, &rows,
-                        "SELECT message, author, name FROM ci_pushes WHERE repository = $1 AND commit_sha = $2 ORDER BY "
-                        "is_tag, pushed_at DESC LIMIT 1",
-                        "tt", f->repository, f->commit);
+    int r =
+        store_query(conn, e, &rows,
+                    "SELECT message, author, name FROM ci_pushes WHERE repository = $1 AND commit_sha = $2 ORDER BY "
+                    "is_tag, pushed_at DESC LIMIT 1",
+                    "tt", f->repository, f->commit);
     if (r < 0 || (r = rows_next(rows, e)) <= 0)
         return r;
     static const char *const keys[] = { "commitMessage", "author", "branch" };
@@ -192,11 +193,12 @@ static int map_run(struct store_conn *conn, const struct ci_source *s, const str
                    const struct ci_fact *f, struct error *e)
 {
     char id[ID_LEN + 1];
-    return store_exec(conn, e,
-                      "UPDATE ci_runs SET service = $1, environment = $2, deployment_id = $3 WHERE source = $4 AND id = $5 "
-                      "AND service IS NULL",
-                      "ttttt", json_str(rule->document, "service"), json_str(rule->document, "environment"), id_new(id),
-                      s->ops->name, f->id);
+    return store_exec(
+        conn, e,
+        "UPDATE ci_runs SET service = $1, environment = $2, deployment_id = $3 WHERE source = $4 AND id = $5 "
+        "AND service IS NULL",
+        "ttttt", json_str(rule->document, "service"), json_str(rule->document, "environment"), id_new(id), s->ops->name,
+        f->id);
 }
 
 static int apply(struct ci *c, struct ci_batch *b, const struct ci_source *s, const struct ci_rule *rule,
@@ -210,7 +212,8 @@ static int apply(struct ci *c, struct ci_batch *b, const struct ci_source *s, co
     return r == 0 ? deploy_run(c, b, s, rule, f, e) : r;
 }
 
-int ci_rules_apply(struct ci *c, struct ci_batch *b, const struct ci_source *s, const struct ci_fact *f, struct error *e)
+int ci_rules_apply(struct ci *c, struct ci_batch *b, const struct ci_source *s, const struct ci_fact *f,
+                   struct error *e)
 {
     _cleanup_rules_ struct ci_rules *rules = NULL;
     if (f->kind != CI_RUN && f->kind != CI_IMAGE)
@@ -301,10 +304,11 @@ static int insert_rule(struct ci *c, const char *id, const json_t *rule, const c
     if (r < 0 || (r = rows_next(rows, e)) < 0)
         return r;
     if (rows_int(rows, 0) >= CI_RULES_MAX)
-        return error_set(e, ERR_CONFLICT, "There are %d rules already, which is as many as there may be.", CI_RULES_MAX);
+        return error_set(e, ERR_CONFLICT, "There are %d rules already, which is as many as there may be.",
+                         CI_RULES_MAX);
     rows_done(TAKE(rows));
-    r = store_exec(conn, e, "INSERT INTO ci_rules (id, document, created_by, created_at) VALUES ($1, $2, $3, $4)", "tjti",
-                   id, rule, by, now);
+    r = store_exec(conn, e, "INSERT INTO ci_rules (id, document, created_by, created_at) VALUES ($1, $2, $3, $4)",
+                   "tjti", id, rule, by, now);
     return r == 0 ? store_commit(conn, e) : r;
 }
 
@@ -342,10 +346,11 @@ int ci_delete_rule(void *room, struct request *rq, struct reply *rp, struct erro
     if (r == 0 && store_changed(conn) == 0)
         r = error_set(e, ERR_NOT_FOUND, "There is no rule %.100s.", id);
     if (r == 0)
-        r = store_exec(conn, e,
-                       "UPDATE ci_wanted SET state = 'superseded', reason = 'Its rule was removed.', updated_at = $1 WHERE "
-                       "rule_id = $2 AND state IN ('approval', 'gates')",
-                       "it", clock_now_ms(), id);
+        r = store_exec(
+            conn, e,
+            "UPDATE ci_wanted SET state = 'superseded', reason = 'Its rule was removed.', updated_at = $1 WHERE "
+            "rule_id = $2 AND state IN ('approval', 'gates')",
+            "it", clock_now_ms(), id);
     if (r == 0)
         r = store_commit(conn, e);
     if (r < 0)

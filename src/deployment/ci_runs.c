@@ -2,7 +2,7 @@
 
 /* The list of runs, newest first, each with its jobs. */
 
-#define COLUMNS                                                                                                      \
+#define COLUMNS                                                                                                          \
     "source, id, attempt, state, conclusion, is_foreign, repository, branch, commit_sha, name, event, number, message, " \
     "author, url, service, deployment_id, began_at, started_at, ended_at"
 
@@ -29,10 +29,11 @@ static void write_state(struct jw *w, struct store_rows *rows, int column)
 static int write_jobs(struct store_conn *conn, struct store_rows *run, struct jw *w, struct error *e)
 {
     _cleanup_rows_ struct store_rows *rows = NULL;
-    int r = store_query(conn, e, &rows,
-                        "SELECT name, state, conclusion, started_at, ended_at FROM ci_jobs WHERE source = $1 AND run_id = "
-                        "$2 AND attempt = $3 ORDER BY started_at, id LIMIT 256",
-                        "tti", rows_text(run, 0), rows_text(run, 1), rows_int(run, 2));
+    int r =
+        store_query(conn, e, &rows,
+                    "SELECT name, state, conclusion, started_at, ended_at FROM ci_jobs WHERE source = $1 AND run_id = "
+                    "$2 AND attempt = $3 ORDER BY started_at, id LIMIT 256",
+                    "tti", rows_text(run, 0), rows_text(run, 1), rows_int(run, 2));
     if (r < 0)
         return r;
     jw_key(w, "jobs"), jw_array(w);
@@ -83,7 +84,8 @@ int ci_list_runs(void *room, struct request *rq, struct reply *rp, struct error 
     int r = store_acquire(c->store, STORE_READ, &conn, e);
     if (r == 0)
         r = store_query(conn, e, &rows,
-                        "SELECT " COLUMNS " FROM ci_runs WHERE ($1 = '' OR repository = $1) AND ($2 = '' OR branch = $2) "
+                        "SELECT " COLUMNS
+                        " FROM ci_runs WHERE ($1 = '' OR repository = $1) AND ($2 = '' OR branch = $2) "
                         "ORDER BY began_at DESC, id DESC LIMIT $3",
                         "tti", repository ? repository : "", branch ? branch : "", request_int(rq, "limit", 100));
     if (r < 0)

@@ -25,11 +25,12 @@ static void copy(char *to, size_t size, const char *text)
 static int load(struct store_conn *conn, const char *source, const char *id, struct run_row *ret, struct error *e)
 {
     _cleanup_rows_ struct store_rows *rows = NULL;
-    int r = store_query(conn, e, &rows,
-                        "SELECT service, environment, deployment_id, name, number, author, state, conclusion, attempt, "
-                        "began_at, started_at, ended_at, repository, branch, commit_sha, message, url FROM ci_runs WHERE "
-                        "source = $1 AND id = $2 AND service IS NOT NULL",
-                        "tt", source, id);
+    int r =
+        store_query(conn, e, &rows,
+                    "SELECT service, environment, deployment_id, name, number, author, state, conclusion, attempt, "
+                    "began_at, started_at, ended_at, repository, branch, commit_sha, message, url FROM ci_runs WHERE "
+                    "source = $1 AND id = $2 AND service IS NOT NULL",
+                    "tt", source, id);
     if (r < 0 || (r = rows_next(rows, e)) <= 0)
         return r;
     copy(ret->service, sizeof ret->service, rows_text(rows, 0));
@@ -65,10 +66,11 @@ static int read_phases(struct store_conn *conn, const char *source, const char *
 {
     _cleanup_rows_ struct store_rows *rows = NULL;
     size_t all = 0;
-    int r = store_query(conn, e, &rows,
-                        "SELECT name, conclusion, started_at, ended_at FROM ci_jobs WHERE source = $1 AND run_id = $2 AND "
-                        "attempt = $3 ORDER BY ended_at, id",
-                        "tti", source, id, attempt);
+    int r =
+        store_query(conn, e, &rows,
+                    "SELECT name, conclusion, started_at, ended_at FROM ci_jobs WHERE source = $1 AND run_id = $2 AND "
+                    "attempt = $3 ORDER BY ended_at, id",
+                    "tti", source, id, attempt);
     while (r == 0 && (r = rows_next(rows, e)) == 1) {
         char name[65];
         int64_t took = rows_int(rows, 3) - rows_int(rows, 2);
@@ -77,8 +79,9 @@ static int read_phases(struct store_conn *conn, const char *source, const char *
         if (rows_null(rows, 1) || json_array_size(ret) >= PHASES_MAX)
             continue;
         (void)json_array_append_new(
-            ret, json_pack("{s:s, s:I, s:s}", "name", ci_cut(rows_text(rows, 0) ? rows_text(rows, 0) : "job", name, sizeof name),
-                           "duration", (json_int_t)(took > 0 && rows_int(rows, 2) ? took : 0), "status",
+            ret, json_pack("{s:s, s:I, s:s}", "name",
+                           ci_cut(rows_text(rows, 0) ? rows_text(rows, 0) : "job", name, sizeof name), "duration",
+                           (json_int_t)(took > 0 && rows_int(rows, 2) ? took : 0), "status",
                            phase_status(rows_text(rows, 1))));
     }
     *ret_all = all;
@@ -99,7 +102,9 @@ static void write_status(json_t *d, const struct run_row *x, size_t ended, size_
     char message[400], at[TIME_TEXT_LEN + 1];
     double progress = x->state == CI_ENDED ? 100 : all ? (double)(ended * 90 / all) : x->state == CI_RUNNING ? 10 : 0;
     (void)snprintf(message, sizeof message, "%s is %s.", x->pipeline,
-                   x->state == CI_ENDED ? x->conclusion : x->state == CI_RUNNING ? "under way" : "queued");
+                   x->state == CI_ENDED     ? x->conclusion
+                   : x->state == CI_RUNNING ? "under way"
+                                            : "queued");
     (void)json_put(d, "status.state", json_string(state_of(x)));
     (void)json_put(d, "status.progress", json_real(progress));
     (void)json_put(d, "status.message", json_string(message));
@@ -120,10 +125,10 @@ static json_t *new_document(const struct run_row *x, const struct entity *servic
         "id", x->deployment_id, "serviceInstanceId", service->id, "serviceName", service->name, "nodeId",
         json_str(document, "nodeId"), "deployment", "trigger", trigger, "pipeline", x->pipeline, "initiatedBy",
         *x->author ? x->author : trigger, "environment", x->environment, "changes", "type", "update", "toVersion",
-        x->commit, "configChanges", "status", "state", "initiated", "progress", 0, "logs", "step", "timing", "startedAt",
-        time_format(x->started_ms ? x->started_ms : x->began_ms, at), "phases", "monitoring", "preDeploy", "healthChecks", 0,
-        "performanceBaseline", "postDeploy", "healthVerification", 0, "performanceComparison", "alertsTriggered", "git",
-        x->git);
+        x->commit, "configChanges", "status", "state", "initiated", "progress", 0, "logs", "step", "timing",
+        "startedAt", time_format(x->started_ms ? x->started_ms : x->began_ms, at), "phases", "monitoring", "preDeploy",
+        "healthChecks", 0, "performanceBaseline", "postDeploy", "healthVerification", 0, "performanceComparison",
+        "alertsTriggered", "git", x->git);
     return d;
 }
 

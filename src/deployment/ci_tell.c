@@ -56,8 +56,8 @@ static const char *word_of(const char *state)
     static const struct {
         const char *state, *word;
     } words[] = {
-        { "initiated", "queued" },    { "completed", "success" },  { "failed", "failure" },
-        { "rolled_back", "failure" }, { "cancelled", "error" },    { "superseded", "error" },
+        { "initiated", "queued" },    { "completed", "success" }, { "failed", "failure" },
+        { "rolled_back", "failure" }, { "cancelled", "error" },   { "superseded", "error" },
     };
     for (size_t i = 0; i < ARRAY_LEN(words); i++)
         if (str_eq(words[i].state, state))
@@ -77,11 +77,12 @@ static int load(struct ci *c, const char *id, struct news *ret, struct error *e)
     _cleanup_rows_ struct store_rows *rows = NULL;
     int r = store_acquire(c->store, STORE_READ, &conn, e);
     if (r == 0)
-        r = store_query(conn, e, &rows,
-                        "SELECT d.state, d.environment, d.git_metadata, d.status, t.state, t.remote_id FROM "
-                        "deployment_events d LEFT JOIN ci_told t ON t.deployment_id = d.id WHERE d.id = $1 AND d.release_id "
-                        "<> '' AND d.git_metadata IS NOT NULL",
-                        "t", id);
+        r = store_query(
+            conn, e, &rows,
+            "SELECT d.state, d.environment, d.git_metadata, d.status, t.state, t.remote_id FROM "
+            "deployment_events d LEFT JOIN ci_told t ON t.deployment_id = d.id WHERE d.id = $1 AND d.release_id "
+            "<> '' AND d.git_metadata IS NOT NULL",
+            "t", id);
     if (r < 0 || (r = rows_next(rows, e)) <= 0)
         return r;
     str_copy(ret->state, sizeof ret->state, word_of(rows_text(rows, 0)));
@@ -249,10 +250,11 @@ static int find_untold(struct ci *c, struct error *e)
     _cleanup_rows_ struct store_rows *rows = NULL;
     int r = store_acquire(c->store, STORE_READ, &conn, e);
     if (r == 0)
-        r = store_query(conn, e, &rows,
-                        "SELECT id FROM deployment_events WHERE git_metadata IS NOT NULL AND release_id <> '' AND updated_at "
-                        "> $1 ORDER BY id DESC LIMIT $2",
-                        "ii", clock_now_ms() - YOUNG_MS, (int64_t)NOTES_MAX);
+        r = store_query(
+            conn, e, &rows,
+            "SELECT id FROM deployment_events WHERE git_metadata IS NOT NULL AND release_id <> '' AND updated_at "
+            "> $1 ORDER BY id DESC LIMIT $2",
+            "ii", clock_now_ms() - YOUNG_MS, (int64_t)NOTES_MAX);
     while (r == 0 && (r = rows_next(rows, e)) == 1) {
         on_event(c->teller, "deployment.updated", rows_text(rows, 0), "\"git\":{", 7);
         r = 0;

@@ -48,9 +48,12 @@ static int fill_run(struct store_conn *conn, const char *source, const char *id,
         "excluded.name), event = COALESCE(ci_runs.event, excluded.event), message = COALESCE(ci_runs.message, "
         "excluded.message), author = COALESCE(ci_runs.author, excluded.author), url = COALESCE(ci_runs.url, "
         "excluded.url), number = CASE WHEN ci_runs.number = 0 THEN excluded.number ELSE ci_runs.number END",
-        "ttiitittttt" "i" "ttt" "ii", source, id, f->attempt, (int64_t)f->state, f->conclusion, (int64_t)f->foreign,
-        f->repository, f->branch, f->commit, f->name, f->event, f->number, f->message, f->author, f->url, began,
-        (int64_t)0);
+        "ttiitittttt"
+        "i"
+        "ttt"
+        "ii",
+        source, id, f->attempt, (int64_t)f->state, f->conclusion, (int64_t)f->foreign, f->repository, f->branch,
+        f->commit, f->name, f->event, f->number, f->message, f->author, f->url, began, (int64_t)0);
 }
 
 /* 1: it moved. */
@@ -83,56 +86,54 @@ static int track_job(struct store_conn *conn, const char *source, const struct c
     run.foreign = true; /* till the run itself says more */
     int r = fill_run(conn, source, f->run_id, &run, e);
     if (r == 0)
-        r = store_exec(conn, e,
-                       "INSERT INTO ci_jobs (source, run_id, id, attempt, state, conclusion, name, started_at, ended_at) "
-                       "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (source, run_id, id) DO UPDATE SET attempt "
-                       "= excluded.attempt, state = excluded.state, conclusion = excluded.conclusion, name = "
-                       "COALESCE(excluded.name, ci_jobs.name), started_at = excluded.started_at, ended_at = "
-                       "excluded.ended_at WHERE excluded.attempt > ci_jobs.attempt OR (excluded.attempt = ci_jobs.attempt "
-                       "AND excluded.state > ci_jobs.state)",
-                       "tttiittii", source, f->run_id, f->id, f->attempt, (int64_t)f->state, f->conclusion, f->name,
-                       f->started_ms, f->ended_ms);
+        r = store_exec(
+            conn, e,
+            "INSERT INTO ci_jobs (source, run_id, id, attempt, state, conclusion, name, started_at, ended_at) "
+            "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (source, run_id, id) DO UPDATE SET attempt "
+            "= excluded.attempt, state = excluded.state, conclusion = excluded.conclusion, name = "
+            "COALESCE(excluded.name, ci_jobs.name), started_at = excluded.started_at, ended_at = "
+            "excluded.ended_at WHERE excluded.attempt > ci_jobs.attempt OR (excluded.attempt = ci_jobs.attempt "
+            "AND excluded.state > ci_jobs.state)",
+            "tttiittii", source, f->run_id, f->id, f->attempt, (int64_t)f->state, f->conclusion, f->name, f->started_ms,
+            f->ended_ms);
     return r < 0 ? r : store_changed(conn) > 0;
 }
 
 static int track_check(struct store_conn *conn, const struct ci_fact *f, struct error *e)
 {
-    int r = store_exec(conn, e,
-                       "INSERT INTO ci_checks (repository, commit_sha, name, attempt, state, conclusion, url, updated_at) "
-                       "VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (repository, commit_sha, name) DO UPDATE SET "
-                       "attempt = excluded.attempt, state = excluded.state, conclusion = excluded.conclusion, url = "
-                       "excluded.url, updated_at = excluded.updated_at WHERE excluded.attempt > ci_checks.attempt OR "
-                       "(excluded.attempt = ci_checks.attempt AND excluded.state > ci_checks.state)",
-                       "tttiitti", f->repository, f->commit, f->name, f->attempt, (int64_t)f->state, f->conclusion,
-                       f->url, f->updated_ms ? f->updated_ms : clock_now_ms());
+    int r =
+        store_exec(conn, e,
+                   "INSERT INTO ci_checks (repository, commit_sha, name, attempt, state, conclusion, url, updated_at) "
+                   "VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (repository, commit_sha, name) DO UPDATE SET "
+                   "attempt = excluded.attempt, state = excluded.state, conclusion = excluded.conclusion, url = "
+                   "excluded.url, updated_at = excluded.updated_at WHERE excluded.attempt > ci_checks.attempt OR "
+                   "(excluded.attempt = ci_checks.attempt AND excluded.state > ci_checks.state)",
+                   "tttiitti", f->repository, f->commit, f->name, f->attempt, (int64_t)f->state, f->conclusion, f->url,
+                   f->updated_ms ? f->updated_ms : clock_now_ms());
     return r < 0 ? r : store_changed(conn) > 0;
 }
 
 static int track_push(struct store_conn *conn, const struct ci_fact *f, struct error *e)
 {
     char name[256];
-    int r = store_exec(conn, e,
-                       "INSERT INTO ci_pushes (repository, commit_sha, name, is_tag, message, author, pushed_at) VALUES "
-                       "($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (repository, commit_sha, name, is_tag) DO NOTHING",
-                       "tttitti", f->repository, f->commit, ci_cut(f->branch ? f->branch : f->tag, name, sizeof name),
-                       (int64_t)(f->branch == NULL), f->message, f->author, clock_now_ms());
+    int r =
+        store_exec(conn, e,
+                   "INSERT INTO ci_pushes (repository, commit_sha, name, is_tag, message, author, pushed_at) VALUES "
+                   "($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (repository, commit_sha, name, is_tag) DO NOTHING",
+                   "tttitti", f->repository, f->commit, ci_cut(f->branch ? f->branch : f->tag, name, sizeof name),
+                   (int64_t)(f->branch == NULL), f->message, f->author, clock_now_ms());
     return r < 0 ? r : 0;
 }
 
 static int track(struct ci_batch *b, const char *source, const struct ci_fact *f, struct error *e)
 {
     switch (f->kind) {
-    case CI_RUN:
-        return track_run(b->conn, source, f, e);
-    case CI_JOB:
-        return track_job(b->conn, source, f, e);
-    case CI_CHECK:
-        return track_check(b->conn, f, e);
-    case CI_PUSH:
-        return track_push(b->conn, f, e);
+    case CI_RUN: return track_run(b->conn, source, f, e);
+    case CI_JOB: return track_job(b->conn, source, f, e);
+    case CI_CHECK: return track_check(b->conn, f, e);
+    case CI_PUSH: return track_push(b->conn, f, e);
     case CI_IMAGE:
-    case CI_IGNORED:
-        break;
+    case CI_IGNORED: break;
     }
     return 0;
 }

@@ -38,7 +38,7 @@ static void wanted_done(struct wanted *w)
 
 /* ---- rows ---- */
 
-#define COLUMNS                                                                                                       \
+#define COLUMNS                                                                                                         \
     "id, rule_id, state, service, environment, image, source, pipeline, git, gates, gate_ms, deadline_at, updated_at, " \
     "reason, decided_by, decided_at, deployment_id, created_at"
 
@@ -52,10 +52,14 @@ static void read_row(struct store_rows *rows, struct wanted *ret)
     const struct {
         char *to;
         size_t size;
-    } texts[] = { { ret->id, sizeof ret->id },           { ret->rule_id, sizeof ret->rule_id },
-                  { ret->state, sizeof ret->state },     { ret->service, sizeof ret->service },
-                  { ret->environment, sizeof ret->environment }, { ret->image, sizeof ret->image },
-                  { ret->source, sizeof ret->source },   { ret->pipeline, sizeof ret->pipeline } };
+    } texts[] = { { ret->id, sizeof ret->id },
+                  { ret->rule_id, sizeof ret->rule_id },
+                  { ret->state, sizeof ret->state },
+                  { ret->service, sizeof ret->service },
+                  { ret->environment, sizeof ret->environment },
+                  { ret->image, sizeof ret->image },
+                  { ret->source, sizeof ret->source },
+                  { ret->pipeline, sizeof ret->pipeline } };
     for (int i = 0; i < (int)ARRAY_LEN(texts); i++)
         str_copy(texts[i].to, texts[i].size, rows_text(rows, i) ? rows_text(rows, i) : "");
 }
@@ -125,13 +129,14 @@ int ci_want(struct ci *c, struct ci_batch *b, const struct ci_want *w, struct er
                    "updated_at = $1 WHERE rule_id = $2 AND state IN ('approval', 'gates')",
                    "it", now, w->rule_id);
     if (r == 0)
-        r = store_exec(b->conn, e,
-                       "INSERT INTO ci_wanted (id, rule_id, cause, state, service, environment, image, source, pipeline, "
-                       "git, gates, gate_ms, order_key, deadline_at, created_at, updated_at) VALUES ($1, $2, $3, $4, $5, "
-                       "$6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)",
-                       "tttttttttjjiiiii", id_new(id), w->rule_id, w->cause, w->approval ? "approval" : "gates",
-                       w->service, w->environment, w->image, w->source, w->pipeline, w->git, w->gates, w->gate_ms,
-                       w->order_key, now + (w->approval ? APPROVAL_MS : w->gate_ms), now, now);
+        r = store_exec(
+            b->conn, e,
+            "INSERT INTO ci_wanted (id, rule_id, cause, state, service, environment, image, source, pipeline, "
+            "git, gates, gate_ms, order_key, deadline_at, created_at, updated_at) VALUES ($1, $2, $3, $4, $5, "
+            "$6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)",
+            "tttttttttjjiiiii", id_new(id), w->rule_id, w->cause, w->approval ? "approval" : "gates", w->service,
+            w->environment, w->image, w->source, w->pipeline, w->git, w->gates, w->gate_ms, w->order_key,
+            now + (w->approval ? APPROVAL_MS : w->gate_ms), now, now);
     if (r == 0 && !w->approval)
         r = add_job(c, b->conn, id, b->job, e);
     if (r == 0) {
@@ -150,10 +155,11 @@ static int find_asked(struct ci *c, const struct wanted *w, const char *by, char
     _cleanup_rows_ struct store_rows *rows = NULL;
     int r = store_acquire(c->store, STORE_READ, &conn, e);
     if (r == 0)
-        r = store_query(conn, e, &rows,
-                        "SELECT id FROM deployment_events WHERE created_at >= $1 AND deployment_config LIKE '%' || $2 || "
-                        "'%' ORDER BY id LIMIT 1",
-                        "it", w->updated_ms - 1000, by);
+        r = store_query(
+            conn, e, &rows,
+            "SELECT id FROM deployment_events WHERE created_at >= $1 AND deployment_config LIKE '%' || $2 || "
+            "'%' ORDER BY id LIMIT 1",
+            "it", w->updated_ms - 1000, by);
     if (r < 0 || (r = rows_next(rows, e)) <= 0)
         return r;
     str_copy(ret, ID_LEN + 1, rows_text(rows, 0));
@@ -169,8 +175,8 @@ static int check_environment(struct ci *c, const struct wanted *w, struct error 
     _cleanup_json_ json_t *document = entity_document(service);
     const char *environment = json_str(document, "environment");
     if (environment && !str_eq(environment, w->environment))
-        return error_set(e, ERR_CONFLICT, "The service %s belongs to %s, and the rule is for %s.", w->service, environment,
-                         w->environment);
+        return error_set(e, ERR_CONFLICT, "The service %s belongs to %s, and the rule is for %s.", w->service,
+                         environment, w->environment);
     return 0;
 }
 
@@ -222,7 +228,8 @@ static int look_at_gates(struct ci *c, const struct wanted *w, bool *ret_held, c
     _cleanup_conn_ struct store_conn *conn = NULL;
     int r = store_acquire(c->store, STORE_READ, &conn, e);
     if (r == 0)
-        r = ci_gates_look(conn, json_str(w->git, "repository"), json_str(w->git, "commit"), w->gates, &looked, ret_held, e);
+        r = ci_gates_look(conn, json_str(w->git, "repository"), json_str(w->git, "commit"), w->gates, &looked, ret_held,
+                          e);
     if (r == 0)
         ci_gates_words(looked, words, 400);
     return r;
@@ -285,10 +292,11 @@ int ci_wanted_tidy(struct ci *c, struct error *e)
     int64_t now = clock_now_ms();
     int r = store_acquire(c->store, STORE_WRITE, &conn, e);
     if (r == 0)
-        r = store_exec(conn, e,
-                       "UPDATE ci_wanted SET state = 'expired', reason = 'Nobody approved it in seven days.', updated_at = "
-                       "$1 WHERE state = 'approval' AND deadline_at < $2",
-                       "ii", now, now);
+        r = store_exec(
+            conn, e,
+            "UPDATE ci_wanted SET state = 'expired', reason = 'Nobody approved it in seven days.', updated_at = "
+            "$1 WHERE state = 'approval' AND deadline_at < $2",
+            "ii", now, now);
     return r == 0 ? store_commit(conn, e) : r;
 }
 
@@ -305,7 +313,8 @@ static void key_time(struct jw *w, const char *key, struct store_rows *rows, int
 
 static int write_row(struct store_conn *conn, struct store_rows *rows, struct jw *w, struct error *e)
 {
-    static const char *const texts[] = { "id", "ruleId", "state", "service", "environment", "image", "source", "pipeline" };
+    static const char *const texts[] = { "id",          "ruleId", "state",  "service",
+                                         "environment", "image",  "source", "pipeline" };
     _cleanup_(wanted_done) struct wanted x = { .git = NULL };
     _cleanup_json_ json_t *looked = NULL;
     bool held = false;
@@ -406,11 +415,12 @@ static int decide(struct ci *c, struct request *rq, const char *to, bool approve
     if (r == 0)
         r = load(conn, id, &w, e);
     if (r == 0)
-        r = store_exec(conn, e,
-                       "UPDATE ci_wanted SET state = $1, decided_by = $2, decided_at = $3, deadline_at = $4, updated_at = "
-                       "$5 WHERE id = $6 AND (state = 'approval' OR state = $7)",
-                       "ttiiitt", to, by, now, approved ? now + w.gate_ms : w.deadline_ms, now, id,
-                       approved ? "approval" : "gates");
+        r = store_exec(
+            conn, e,
+            "UPDATE ci_wanted SET state = $1, decided_by = $2, decided_at = $3, deadline_at = $4, updated_at = "
+            "$5 WHERE id = $6 AND (state = 'approval' OR state = $7)",
+            "ttiiitt", to, by, now, approved ? now + w.gate_ms : w.deadline_ms, now, id,
+            approved ? "approval" : "gates");
     if (r == 0 && store_changed(conn) == 0)
         r = error_set(e, ERR_CONFLICT, "It does not wait for anybody: it is %s.", w.state);
     if (r == 0 && approved)

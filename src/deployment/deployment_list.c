@@ -74,8 +74,7 @@ int cancel_deployment(void *room, struct request *rq, struct reply *rp, struct e
     return answer_one(d, id, rp, 202, e);
 }
 
-int deployments_state(struct deployments *d, const char *id, char ret_state[24], char ret_message[512],
-                      struct error *e)
+int deployments_state(struct deployments *d, const char *id, char ret_state[24], char ret_message[512], struct error *e)
 {
     _cleanup_json_ json_t *document = NULL;
     int r = read_document(d, id, &document, e);
@@ -114,10 +113,10 @@ static void number_or_null(struct jw *w, const char *key, bool known, double val
 }
 
 /* Of all that match but for `state`, so that the share of those that completed means something. */
-#define MATCHING(service, trigger, environment, from, to)                                                     \
-    "(SELECT state, created_at, updated_at FROM deployment_events WHERE (" service                            \
-    " = '' OR service_instance_id = " service " OR service_name = " service ") AND (" trigger                 \
-    " = '' OR trigger_kind = " trigger ") AND (" environment " = '' OR environment = " environment            \
+#define MATCHING(service, trigger, environment, from, to)                                          \
+    "(SELECT state, created_at, updated_at FROM deployment_events WHERE (" service                 \
+    " = '' OR service_instance_id = " service " OR service_name = " service ") AND (" trigger      \
+    " = '' OR trigger_kind = " trigger ") AND (" environment " = '' OR environment = " environment \
     ") AND created_at >= " from " AND created_at < " to " ORDER BY id DESC LIMIT " ANALYSED_MAX ") m"
 
 static void write_figures(struct jw *w, struct store_rows *rows)
@@ -134,8 +133,10 @@ static int write_states(struct store_conn *c, const struct list_filter *f, struc
 {
     int64_t total = 0;
     _cleanup_rows_ struct store_rows *rows = NULL;
-    int r = store_query(c, e, &rows, "SELECT state, COUNT(*) FROM " MATCHING("$1", "$2", "$3", "$4", "$5") " GROUP BY state ORDER BY state",
-                        "tttii", or_empty(f->service), or_empty(f->trigger), or_empty(f->environment), f->from_ms, f->to_ms);
+    int r = store_query(
+        c, e, &rows,
+        "SELECT state, COUNT(*) FROM " MATCHING("$1", "$2", "$3", "$4", "$5") " GROUP BY state ORDER BY state", "tttii",
+        or_empty(f->service), or_empty(f->trigger), or_empty(f->environment), f->from_ms, f->to_ms);
     if (r < 0)
         return r;
     jw_key(w, "by_state"), jw_object(w);
@@ -151,15 +152,16 @@ static int write_states(struct store_conn *c, const struct list_filter *f, struc
 static int write_analytics(struct store_conn *c, const struct list_filter *f, struct jw *w, struct error *e)
 {
     _cleanup_rows_ struct store_rows *rows = NULL;
-    int r = store_query(c, e, &rows,
-                        "SELECT SUM(CASE WHEN state = 'completed' THEN 1 ELSE 0 END), "
-                        "SUM(CASE WHEN state IN ('completed', 'failed', 'rolled_back') THEN 1 ELSE 0 END), "
-                        "AVG(CASE WHEN state = 'completed' THEN updated_at - created_at END), "
-                        "SUM(CASE WHEN created_at >= $1 THEN 1 ELSE 0 END), "
-                        "MAX(CASE WHEN state = 'completed' THEN updated_at - created_at END), MAX(created_at) FROM " MATCHING(
-                            "$2", "$3", "$4", "$5", "$6"),
-                        "itttii", clock_now_ms() - FREQUENCY_DAYS * DAY_MS, or_empty(f->service), or_empty(f->trigger),
-                        or_empty(f->environment), f->from_ms, f->to_ms);
+    int r = store_query(
+        c, e, &rows,
+        "SELECT SUM(CASE WHEN state = 'completed' THEN 1 ELSE 0 END), "
+        "SUM(CASE WHEN state IN ('completed', 'failed', 'rolled_back') THEN 1 ELSE 0 END), "
+        "AVG(CASE WHEN state = 'completed' THEN updated_at - created_at END), "
+        "SUM(CASE WHEN created_at >= $1 THEN 1 ELSE 0 END), "
+        "MAX(CASE WHEN state = 'completed' THEN updated_at - created_at END), MAX(created_at) FROM " MATCHING(
+            "$2", "$3", "$4", "$5", "$6"),
+        "itttii", clock_now_ms() - FREQUENCY_DAYS * DAY_MS, or_empty(f->service), or_empty(f->trigger),
+        or_empty(f->environment), f->from_ms, f->to_ms);
     if (r == 0)
         r = rows_next(rows, e);
     if (r < 0)
@@ -229,9 +231,12 @@ static int read_instant(struct request *rq, const char *name, int64_t *ret_ms, s
 
 static int read_filter(struct request *rq, struct list_filter *f, struct error *e)
 {
-    *f = (struct list_filter){ request_str(rq, "service_id"),  request_str(rq, "trigger"),
-                               request_str(rq, "environment"), request_str(rq, "state"),
-                               0,                              INT64_MAX };
+    *f = (struct list_filter){ request_str(rq, "service_id"),
+                               request_str(rq, "trigger"),
+                               request_str(rq, "environment"),
+                               request_str(rq, "state"),
+                               0,
+                               INT64_MAX };
     int r = read_instant(rq, "from", &f->from_ms, e);
     return r == 0 ? read_instant(rq, "to", &f->to_ms, e) : r;
 }

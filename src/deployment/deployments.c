@@ -96,8 +96,9 @@ int deployments_open(const struct deployments_options *o, struct deployments **r
                                               .run = deployment_run,
                                               .ctx = d,
                                               .title = "Deploy a service",
-                                              .instead = "Cancel the deployment itself (POST /v1/deployments/{id}/cancel); "
-                                                         "what failed is deployed again by a new deployment." },
+                                              .instead =
+                                                  "Cancel the deployment itself (POST /v1/deployments/{id}/cancel); "
+                                                  "what failed is deployed again by a new deployment." },
                           e);
     if (r == 0)
         r = queue_restore(d, e);
@@ -150,13 +151,9 @@ void deployments_set_gate(struct deployments *d, deployment_gate gate, void *ctx
 }
 
 const struct api_operation deployment_operations[] = {
-    { "deployService", deploy_service },
-    { "updateService", update_service },
-    { "listDeployments", list_deployments },
-    { "getDeployment", get_deployment },
-    { "cancelDeployment", cancel_deployment },
-    { "listReleases", list_releases },
-    { "rollbackService", rollback_service },
-    { "repairService", repair_service },
+    { "deployService", deploy_service },       { "updateService", update_service },
+    { "listDeployments", list_deployments },   { "getDeployment", get_deployment },
+    { "cancelDeployment", cancel_deployment }, { "listReleases", list_releases },
+    { "rollbackService", rollback_service },   { "repairService", repair_service },
 };
 const size_t deployment_operation_count = ARRAY_LEN(deployment_operations);

@@ -11,7 +11,8 @@
 static void differ(json_t *list, const char *field, const char *wanted, const char *actual)
 {
     if (json_array_size(list) < DIFFERENCES_MAX && !str_eq(wanted, actual))
-        (void)json_array_append_new(list, json_pack("{s:s, s:s?, s:s?}", "field", field, "wanted", wanted, "actual", actual));
+        (void)json_array_append_new(list,
+                                    json_pack("{s:s, s:s?, s:s?}", "field", field, "wanted", wanted, "actual", actual));
 }
 
 /* ---- containers ---- */
@@ -159,7 +160,8 @@ static json_t *addresses_of(struct entity *const *rows, size_t n, size_t *ret_he
     *ret_healthy = 0;
     for (size_t i = 0; i < n; i++) {
         _cleanup_json_ json_t *row = entity_document(rows[i]);
-        if (!str_eq(json_str(row, "container.state"), "running") || !runtime_instance_address(row, address, sizeof address))
+        if (!str_eq(json_str(row, "container.state"), "running") ||
+            !runtime_instance_address(row, address, sizeof address))
             continue;
         (void)json_array_append_new(list, json_string(address));
         *ret_healthy += str_eq(json_str(row, "status.health"), "healthy");
@@ -350,7 +352,8 @@ static bool is_busy(struct deployments *d, const char *service)
     return busy;
 }
 
-static int clear_one(struct deployments *d, struct container_engine *g, const struct engine_container *c, struct error *e)
+static int clear_one(struct deployments *d, struct container_engine *g, const struct engine_container *c,
+                     struct error *e)
 {
     const char *deployment = json_string_value(json_object_get(c->labels, LABEL_DEPLOYMENT));
     const char *service = json_string_value(json_object_get(c->labels, LABEL_SERVICE));
@@ -432,7 +435,8 @@ int repair_service(void *room, struct request *rq, struct reply *rp, struct erro
     if (res == 0)
         res = drift_compare(d, x->id, &list, e);
     if (res == -ERR_NOT_FOUND && x)
-        res = error_set(e, ERR_CONFLICT, "%s was not deployed by hbcloud: there is nothing to compare it with.", x->name);
+        res =
+            error_set(e, ERR_CONFLICT, "%s was not deployed by hbcloud: there is nothing to compare it with.", x->name);
     if (res == 0 && json_array_size(list))
         res = drift_repair(d, x->id, by[0] ? by : "owner", list, deployment, e);
     if (res < 0)

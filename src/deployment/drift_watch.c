@@ -108,7 +108,8 @@ static void compare_one(struct drift *x, const char *id)
         say(service->name, list);
         res = runtime_service_change(d->runtime, id, put_differences, list, NULL, &e);
     }
-    if (res == 0 && json_array_size(list) && json_at(document, "status.drift") && !under_way(d, id) && may_repair(x, id)) {
+    if (res == 0 && json_array_size(list) && json_at(document, "status.drift") && !under_way(d, id) &&
+        may_repair(x, id)) {
         res = drift_repair(d, id, "drift policy", list, deployment, &e);
         if (res == 0)
             log_info("%s is repaired%s%s.", service->name, deployment[0] ? " by deployment " : "", deployment);

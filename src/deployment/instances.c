@@ -124,9 +124,8 @@ static json_t *old_of(const json_t *document)
     const char *container = json_str(document, "container.id");
     if (!container || !json_str(document, "container.state"))
         return NULL;
-    json_t *old =
-        json_pack("{s:s, s:s, s:b}", "container", container, "node", json_str(document, "nodeId"), "running",
-                  str_eq(json_str(document, "container.state"), "running"));
+    json_t *old = json_pack("{s:s, s:s, s:b}", "container", container, "node", json_str(document, "nodeId"), "running",
+                            str_eq(json_str(document, "container.state"), "running"));
     if (old && runtime_instance_address(document, address, sizeof address))
         (void)json_object_set_new(old, "address", json_string(address));
     if (old && json_str(document, "monitoring.consulServiceId"))
@@ -187,8 +186,8 @@ static int place(struct run *r, json_t *entries, int64_t ordinal, const char *no
     int res = runtime_instance_make(r->deployments->runtime, r->service_id, (unsigned)ordinal, node, &row, e);
     if (res < 0)
         return res;
-    x = json_pack("{s:I, s:s, s:s, s:b, s:b, s:n}", "ordinal", (json_int_t)ordinal, "id", row->id, "node", node, "keep", 0,
-                  "going", 0, "before");
+    x = json_pack("{s:I, s:s, s:s, s:b, s:b, s:n}", "ordinal", (json_int_t)ordinal, "id", row->id, "node", node, "keep",
+                  0, "going", 0, "before");
     entity_unref(row);
     return json_array_append_new(entries, x);
 }
@@ -227,10 +226,10 @@ static int note_scale(struct run *r, struct error *e)
     const char *id = json_str(r->facts, "oldRelease");
     int res = id ? release_load(r->deployments, id, &old, e) : 0;
     if (id && res == 0) {
-        _cleanup_json_ json_t *changes = changes_between(old.specification, r->release.specification, old.environment,
-                                                         r->release.environment);
-        bool scale = str_eq(json_str(changes, "type"), "scale") &&
-                     str_eq(json_str(r->record.document, "changes.type"), "scale");
+        _cleanup_json_ json_t *changes =
+            changes_between(old.specification, r->release.specification, old.environment, r->release.environment);
+        bool scale =
+            str_eq(json_str(changes, "type"), "scale") && str_eq(json_str(r->record.document, "changes.type"), "scale");
         /* What is lost is replaced; what runs this very release elsewhere stays. */
         if (json_flag(r->record.document, "deployment.onlyMissing", false) && !json_at(changes, "imageChanges"))
             scale = json_array_size(json_at(changes, "configChanges")) == 0;

@@ -42,7 +42,7 @@ struct deployments {
     /* One request of a service is planned at a time, by its name; taken before queue_lock. Planning asks engines and
      * registries, so one service must not wait for another. */
     pthread_mutex_t request_locks[REQUEST_LOCKS];
-    pthread_mutex_t queue_lock;   /* one moves the queues at a time; taken before lock */
+    pthread_mutex_t queue_lock; /* one moves the queues at a time; taken before lock */
 };
 
 /* A release: what to run, whole. Specification without the environment's values; those are secrets. */
@@ -50,8 +50,8 @@ struct release {
     char id[ID_LEN + 1];
     int number;
     json_t *specification; /* as ServiceDeploymentRequest; environment values masked */
-    json_t *environment;   /* object key -> text (a secret), or {secret, version} */
-    json_t *hidden;        /* in a run: object name -> text of secrets that are files; for release_mask alone. NULL none */
+    json_t *environment; /* object key -> text (a secret), or {secret, version} */
+    json_t *hidden; /* in a run: object name -> text of secrets that are files; for release_mask alone. NULL none */
 };
 void release_done(struct release *r);
 /* release.c */
@@ -137,7 +137,7 @@ int journal_write(struct deployments *d, const struct job *job, const char *depl
                   const char *mark, const json_t *facts, struct error *e);
 struct journal_state {
     enum step next; /* the step to run (again) */
-    bool begun;   /* its begin is on record */
+    bool begun; /* its begin is on record */
     bool undoing; /* a step failed: go on undoing */
     json_t *facts; /* newest; an object */
 };
@@ -149,7 +149,7 @@ struct run {
     struct job *job;
     struct record record;
     struct release release;
-    json_t *facts;   /* journalled; no secrets */
+    json_t *facts; /* journalled; no secrets */
     json_t *service; /* the first instance's document when the run began */
     const char *id, *service_id, *name;
     struct image_name image;
@@ -167,7 +167,7 @@ struct run {
 /* steps.c: each 0, negative with `e`, STEP_SKIPPED or RUN_LATER */
 #define STEP_SKIPPED 1
 #define RUN_INTERRUPTED (-1000) /* the hub is stopping: the job is run again */
-#define RUN_LATER (-1001)       /* something is waited for: the job is run again soon, from this step */
+#define RUN_LATER (-1001) /* something is waited for: the job is run again soon, from this step */
 extern int (*const step_run[STEP_COUNT])(struct run *r, struct error *e);
 bool run_interrupted(const struct run *r);
 /* "web-1a2b3c4d", of the second instance "web-1a2b3c4d-2": found again by whoever goes on. */

@@ -8,7 +8,8 @@ static const struct {
     int64_t deadline_s;
     const char *compensation;
 } steps[MACHINE_STATES] = {
-#define X(name, text, state, progress, deadline, compensation) [name] = { text, state, progress, deadline, compensation },
+#define X(name, text, state, progress, deadline, compensation) \
+    [name] = { text, state, progress, deadline, compensation },
     DEPLOYMENT_STEPS(X)
 #undef X
         [STEP_DONE] = { "done", "completed", 100, 0, "" },

@@ -17,18 +17,18 @@
 #include "base/base.h"
 
 /* X(enumerator, name, state of the seed, progress when it begins, deadline in seconds, compensation) */
-#define DEPLOYMENT_STEPS(X)                                                                                       \
-    X(STEP_VALIDATE, "validate", "initiated", 0, 10, "rows of new instances are forgotten")                       \
-    X(STEP_RESOLVE, "resolve", "initiated", 2, 30, "nothing to undo")                                             \
-    X(STEP_PREFLIGHT, "preflight", "initiated", 4, 30, "nothing to undo")                                         \
-    X(STEP_PULL, "pull", "building", 8, 1800, "nothing to undo: an image that is not used is pruned")             \
-    X(STEP_CREATE, "create", "deploying", 50, 60, "new containers are stopped and removed")                       \
-    X(STEP_START, "start", "deploying", 58, 90, "old containers that made room start again, with their name")     \
-    X(STEP_CHECK, "check", "testing", 65, 3700, "nothing to undo")                                                \
-    X(STEP_REGISTER, "register", "testing", 85, 30, "new instances are deregistered")                             \
-    X(STEP_SWITCH, "switch", "deploying", 88, 30,                                                                 \
-      "upstreams, document and route go back to the old release; the new one is drained")                         \
-    X(STEP_VERIFY, "verify", "testing", 92, 60, "nothing to undo")                                                \
+#define DEPLOYMENT_STEPS(X)                                                                                   \
+    X(STEP_VALIDATE, "validate", "initiated", 0, 10, "rows of new instances are forgotten")                   \
+    X(STEP_RESOLVE, "resolve", "initiated", 2, 30, "nothing to undo")                                         \
+    X(STEP_PREFLIGHT, "preflight", "initiated", 4, 30, "nothing to undo")                                     \
+    X(STEP_PULL, "pull", "building", 8, 1800, "nothing to undo: an image that is not used is pruned")         \
+    X(STEP_CREATE, "create", "deploying", 50, 60, "new containers are stopped and removed")                   \
+    X(STEP_START, "start", "deploying", 58, 90, "old containers that made room start again, with their name") \
+    X(STEP_CHECK, "check", "testing", 65, 3700, "nothing to undo")                                            \
+    X(STEP_REGISTER, "register", "testing", 85, 30, "new instances are deregistered")                         \
+    X(STEP_SWITCH, "switch", "deploying", 88, 30,                                                             \
+      "upstreams, document and route go back to the old release; the new one is drained")                     \
+    X(STEP_VERIFY, "verify", "testing", 92, 60, "nothing to undo")                                            \
     X(STEP_RETIRE, "retire", "deploying", 96, 120, "never undone in its last batch; before it, as start")
 
 enum step {

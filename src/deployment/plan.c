@@ -338,15 +338,15 @@ static json_t *record_document(struct plan *p)
     char at[TIME_TEXT_LEN + 1];
     json_t *changes = changes_between(p->has_old ? p->old.specification : NULL, p->release.specification,
                                       p->old.environment, p->release.environment);
-    json_t *d = json_pack("{s:s, s:s, s:s, s:s, s:{s:s, s:s?, s:s, s:s, s:i}, s:o, s:{s:s, s:i, s:[], s:n}, s:{s:s, s:[]},"
-                          " s:{s:{s:b, s:{}}, s:{s:b, s:{}, s:[]}}}",
-                          "id", p->deployment_id, "serviceInstanceId", p->service->id, "serviceName", p->service->name,
-                          "nodeId", p->node, "deployment", "trigger", p->trigger, "pipeline", p->pipeline,
-                          "initiatedBy", p->initiated_by, "environment", json_str(p->request, "environment"), "release",
-                          p->release.number, "changes", changes, "status", "state", "initiated", "progress", 0, "logs",
-                          "step", "timing", "startedAt", time_format(clock_now_ms(), at), "phases", "monitoring",
-                          "preDeploy", "healthChecks", 0, "performanceBaseline", "postDeploy", "healthVerification", 0,
-                          "performanceComparison", "alertsTriggered");
+    json_t *d = json_pack(
+        "{s:s, s:s, s:s, s:s, s:{s:s, s:s?, s:s, s:s, s:i}, s:o, s:{s:s, s:i, s:[], s:n}, s:{s:s, s:[]},"
+        " s:{s:{s:b, s:{}}, s:{s:b, s:{}, s:[]}}}",
+        "id", p->deployment_id, "serviceInstanceId", p->service->id, "serviceName", p->service->name, "nodeId", p->node,
+        "deployment", "trigger", p->trigger, "pipeline", p->pipeline, "initiatedBy", p->initiated_by, "environment",
+        json_str(p->request, "environment"), "release", p->release.number, "changes", changes, "status", "state",
+        "initiated", "progress", 0, "logs", "step", "timing", "startedAt", time_format(clock_now_ms(), at), "phases",
+        "monitoring", "preDeploy", "healthChecks", 0, "performanceBaseline", "postDeploy", "healthVerification", 0,
+        "performanceComparison", "alertsTriggered");
     if (d && p->git)
         (void)json_object_set_new(d, "git", git_of(p->git));
     return d;

@@ -161,13 +161,17 @@ static void write_queue(struct deployments *d, const struct entity *service, str
 
 static void plan_notes(struct plan *p, const json_t *changes, const char *strategy, bool scale, struct jw *w)
 {
-    bool nothing = p->has_old && json_array_size(json_at(changes, "configChanges")) == 0 &&
-                   !json_at(changes, "imageChanges");
+    bool nothing =
+        p->has_old && json_array_size(json_at(changes, "configChanges")) == 0 && !json_at(changes, "imageChanges");
     jw_key(w, "notes"), jw_array(w);
     if (nothing)
-        jw_string(w, "No field changes. The deployment still looks up what the image's tag means now, and starts new containers.");
+        jw_string(
+            w,
+            "No field changes. The deployment still looks up what the image's tag means now, and starts new containers.");
     if (p->has_old && !scale && str_eq(strategy, "recreate"))
-        jw_string(w, "The service does not answer from the stop of the old container to the first good check of the new one.");
+        jw_string(
+            w,
+            "The service does not answer from the stop of the old container to the first good check of the new one.");
     if (has_domains(p->request) && !has_route(p->deployments, p->request))
         jw_string(w, "The domains lead nowhere while no proxy is configured.");
     jw_end(w);
@@ -268,8 +272,9 @@ int plan_answer_action(struct deployments *d, const char *action, const struct e
     if (str_eq(action, "delete") && route)
         write_gateway(w, true, "The route goes: " RELOAD_COST ".");
     else
-        write_gateway(w, false, route ? "The route stays; without a healthy upstream it answers 503."
-                                      : "The service has no route.");
+        write_gateway(w, false,
+                      route ? "The route stays; without a healthy upstream it answers 503."
+                            : "The service has no route.");
     write_queue(d, service, w);
     action_notes(action, first, w);
     jw_end(w);

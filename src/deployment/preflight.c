@@ -52,9 +52,10 @@ static int check_disk(struct look *l, struct error *e)
     int64_t left = (int64_t)fs.f_bavail * (int64_t)fs.f_frsize;
     if (left >= DISK_FREE_MIN)
         return 0;
-    return error_set(e, ERR_CONFLICT,
-                     "The disk of the container engine is full: %lld MB are free in %.200s, and %lld MB are needed at least.",
-                     (long long)(left >> 20), l->info.root_directory, (long long)(DISK_FREE_MIN >> 20));
+    return error_set(
+        e, ERR_CONFLICT,
+        "The disk of the container engine is full: %lld MB are free in %.200s, and %lld MB are needed at least.",
+        (long long)(left >> 20), l->info.root_directory, (long long)(DISK_FREE_MIN >> 20));
 }
 
 static int check_memory(struct look *l, struct error *e)
@@ -115,10 +116,12 @@ static int check_one_container(struct look *l, const struct engine_container *c,
     if (is_own(l->run, c))
         return 0;
     if (fixed && str_eq(c->name, fixed))
-        return error_set(e, ERR_CONFLICT, "The container name %s is taken by a container that is not this service's.", fixed);
+        return error_set(e, ERR_CONFLICT, "The container name %s is taken by a container that is not this service's.",
+                         fixed);
     for (size_t k = 0; k < c->port_count; k++)
         if (c->ports[k].host && wants_host_port(spec_of(l), c->ports[k].host, c->ports[k].protocol))
-            return error_set(e, ERR_CONFLICT, "Host port %u is taken by container %s.", (unsigned)c->ports[k].host, c->name);
+            return error_set(e, ERR_CONFLICT, "Host port %u is taken by container %s.", (unsigned)c->ports[k].host,
+                             c->name);
     return 0;
 }
 
@@ -147,9 +150,10 @@ static int check_alone(struct run *r, struct error *e)
     for (size_t a = 0; a < instances_count(r); a++)
         for (size_t b = a + 1; b < instances_count(r); b++)
             if (str_eq(json_str(instance_at(r, a), "node"), json_str(instance_at(r, b), "node")))
-                return error_set(e, ERR_CONFLICT,
-                                 "%lld instances cannot be on one node: a fixed container name or host port is there once.",
-                                 (long long)wanted);
+                return error_set(
+                    e, ERR_CONFLICT,
+                    "%lld instances cannot be on one node: a fixed container name or host port is there once.",
+                    (long long)wanted);
     return 0;
 }
 
@@ -168,8 +172,9 @@ static int check_volume(struct look *l, const json_t *wanted, const struct engin
     const char *owner = json_string_value(json_object_get(v->labels, LABEL_SERVICE));
     if (!owner || str_eq(owner, l->run->name) || json_flag(wanted, "readonly", false) || same_project(l, v->labels))
         return 0;
-    return error_set(e, ERR_CONFLICT, "The volume %.200s belongs to the service %.100s. Mount it readonly, or name another.",
-                     v->name, owner);
+    return error_set(e, ERR_CONFLICT,
+                     "The volume %.200s belongs to the service %.100s. Mount it readonly, or name another.", v->name,
+                     owner);
 }
 
 static int check_volumes(struct look *l, struct error *e)
@@ -275,8 +280,8 @@ static int check_dependencies(struct run *r, struct error *e)
 /* ---- the step ---- */
 
 static int (*const checks[])(struct look *l, struct error *e) = {
-    check_engine, check_disk, check_memory,  check_bind_sources, check_gpus,
-    check_volumes, check_networks, check_containers,
+    check_engine, check_disk,    check_memory,   check_bind_sources,
+    check_gpus,   check_volumes, check_networks, check_containers,
 };
 
 static int look_at(struct run *r, const char *node, struct error *e)

@@ -248,8 +248,9 @@ static int cancel_running(struct deployments *d, const char *id, const char *by,
     if (late || r < 0)
         free(who);
     if (late)
-        return error_set(e, ERR_CONFLICT,
-                         "The switch to the new release has begun: it is past cancelling. Roll back when it has ended.");
+        return error_set(
+            e, ERR_CONFLICT,
+            "The switch to the new release has begun: it is past cancelling. Roll back when it has ended.");
     return r < 0 ? error_set(e, ERR_INTERNAL, "No memory.") : 0;
 }
 
@@ -296,13 +297,14 @@ static int read_left(struct deployments *d, struct left *list, size_t *n, struct
     _cleanup_rows_ struct store_rows *rows = NULL;
     int r = store_acquire(d->store, STORE_READ, &c, e);
     if (r == 0)
-        r = store_query(c, e, &rows,
-                        "SELECT e.id, e.service_instance_id, e.cancelled_by, "
-                        "(SELECT COUNT(*) FROM deployment_journal j WHERE j.deployment_id = e.id), "
-                        "(SELECT COUNT(*) FROM jobs j WHERE j.kind = 'deployment' AND j.state IN ('waiting', 'running') "
-                        "AND j.arguments LIKE '%' || e.id || '%') FROM deployment_events e WHERE e.state IN "
-                        "('initiated', 'building', 'deploying', 'testing') AND e.release_id <> '' ORDER BY e.id",
-                        "");
+        r = store_query(
+            c, e, &rows,
+            "SELECT e.id, e.service_instance_id, e.cancelled_by, "
+            "(SELECT COUNT(*) FROM deployment_journal j WHERE j.deployment_id = e.id), "
+            "(SELECT COUNT(*) FROM jobs j WHERE j.kind = 'deployment' AND j.state IN ('waiting', 'running') "
+            "AND j.arguments LIKE '%' || e.id || '%') FROM deployment_events e WHERE e.state IN "
+            "('initiated', 'building', 'deploying', 'testing') AND e.release_id <> '' ORDER BY e.id",
+            "");
     while (r == 0 && (r = rows_next(rows, e)) == 1) {
         r = 0;
         if (*n == RESTORED_MAX)

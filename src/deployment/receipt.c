@@ -16,8 +16,8 @@ static const char *const phase_names[PROBE_PHASES] = { "before", "during", "afte
 
 static json_t *figures_json(const struct gateway_figures *f)
 {
-    json_t *x = json_pack("{s:I, s:I, s:n, s:n}", "sent", (json_int_t)f->sent, "failed", (json_int_t)f->failed, "p50",
-                          "p99");
+    json_t *x =
+        json_pack("{s:I, s:I, s:n, s:n}", "sent", (json_int_t)f->sent, "failed", (json_int_t)f->failed, "p50", "p99");
     if (x && f->sent > f->failed) {
         (void)json_object_set_new(x, "p50", json_real(f->p50_ms));
         (void)json_object_set_new(x, "p99", json_real(f->p99_ms));
@@ -146,7 +146,8 @@ static bool too_slow(const struct gateway_figures f[PROBE_PHASES], struct bound 
     if (f[PROBE_BEFORE].sent == f[PROBE_BEFORE].failed || after <= before * b.max_ratio ||
         after <= before + RECEIPT_LATENCY_FLOOR_MS)
         return false;
-    (void)snprintf(ret, size, "the slowest probes (p99) took %.0f ms after the switch and %.0f ms before, more than %.1f times",
+    (void)snprintf(ret, size,
+                   "the slowest probes (p99) took %.0f ms after the switch and %.0f ms before, more than %.1f times",
                    after, before, b.max_ratio);
     return true;
 }
@@ -270,9 +271,9 @@ static void write_comparison(struct run *r, const struct gateway_figures f[PROBE
                                  before->p99_ms));
     if (!after->sent)
         return;
-    json_t *figures = json_pack("{s:I, s:I, s:f, s:f}", "probes_sent", (json_int_t)after->sent, "probes_failed",
-                                (json_int_t)after->failed, "latency_p50_ms", after->p50_ms, "latency_p99_ms",
-                                after->p99_ms);
+    json_t *figures =
+        json_pack("{s:I, s:I, s:f, s:f}", "probes_sent", (json_int_t)after->sent, "probes_failed",
+                  (json_int_t)after->failed, "latency_p50_ms", after->p50_ms, "latency_p99_ms", after->p99_ms);
     if (before->p99_ms > 0)
         (void)json_object_set_new(figures, "latency_p99_ratio", json_real(after->p99_ms / before->p99_ms));
     (void)json_put(doc, "monitoring.postDeploy.performanceComparison", figures);

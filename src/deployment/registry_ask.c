@@ -9,8 +9,8 @@
 #include <strings.h>
 
 #define ASK_MS 10000
-#define MANIFESTS                                                                                        \
-    "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json, "              \
+#define MANIFESTS                                                                           \
+    "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json, " \
     "application/vnd.docker.distribution.manifest.list.v2+json, application/vnd.docker.distribution.manifest.v2+json"
 
 /* Engines speak plain HTTP to a registry on their own machine, and to no other unless told so. */

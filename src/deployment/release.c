@@ -126,7 +126,8 @@ static int each_secret(const struct release *r, int (*fn)(void *ctx, const char 
     return res;
 }
 
-struct using {
+struct using
+{
     struct store_conn *c;
     const char *release_id;
     struct error *e;
@@ -319,7 +320,8 @@ static int find_earlier(struct store_conn *c, const char *service_id, int number
     if (r == 0 && number)
         return error_set(e, ERR_NOT_FOUND, "The service has no release %d.", number);
     if (r == 0)
-        return error_set(e, ERR_CONFLICT, "No earlier release of this service has served: there is nothing to go back to.");
+        return error_set(e, ERR_CONFLICT,
+                         "No earlier release of this service has served: there is nothing to go back to.");
     if (r < 0)
         return r;
     str_copy(ret_id, ID_LEN + 1, rows_text(rows, 0));
@@ -342,11 +344,10 @@ int release_earlier(struct deployments *d, const char *service_id, int number, s
 
 int release_serving(struct deployments *d, const char *service_id, struct release *ret, struct error *e)
 {
-    return load_by(
-        d,
-        "SELECT " COLUMNS " FROM service_releases WHERE service_id = $1 AND serving_at IS NOT NULL "
-        "ORDER BY serving_at DESC, number DESC LIMIT 1",
-        service_id, ret, e);
+    return load_by(d,
+                   "SELECT " COLUMNS " FROM service_releases WHERE service_id = $1 AND serving_at IS NOT NULL "
+                   "ORDER BY serving_at DESC, number DESC LIMIT 1",
+                   service_id, ret, e);
 }
 
 int release_mark_serving(struct deployments *d, const char *release_id, const char *digest, struct error *e)

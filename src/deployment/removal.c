@@ -38,16 +38,16 @@ static json_t *record_of_removal(const struct entity *service, const char *by)
     char id[ID_LEN + 1], at[TIME_TEXT_LEN + 1];
     _cleanup_json_ json_t *x = entity_document(service);
     const char *version = json_str(x, "metadata.version"), *environment = json_str(x, "environment");
-    return json_pack("{s:s, s:s, s:s, s:s?, s:{s:s, s:n, s:s, s:s}, s:{s:s, s:s, s:n, s:[]}, s:{s:s, s:i, s:s, s:[], s:n},"
-                     " s:{s:s, s:[]}, s:{s:{s:b, s:{}}, s:{s:b, s:{}, s:[]}}}",
-                     "id", id_new(id), "serviceInstanceId", service->id, "serviceName", service->name, "nodeId",
-                     json_str(x, "nodeId"), "deployment", "trigger", "manual", "pipeline", "initiatedBy",
-                     by[0] ? by : "owner", "environment", environment ? environment : "production", "changes", "type",
-                     "delete", "fromVersion", version ? version : "", "toVersion", "configChanges", "status", "state",
-                     "completed", "progress", 100, "message", "The service was removed.", "logs", "step", "timing",
-                     "startedAt", time_format(clock_now_ms(), at), "phases", "monitoring", "preDeploy", "healthChecks",
-                     str_eq(json_str(x, "status.health"), "healthy"), "performanceBaseline", "postDeploy",
-                     "healthVerification", 0, "performanceComparison", "alertsTriggered");
+    return json_pack(
+        "{s:s, s:s, s:s, s:s?, s:{s:s, s:n, s:s, s:s}, s:{s:s, s:s, s:n, s:[]}, s:{s:s, s:i, s:s, s:[], s:n},"
+        " s:{s:s, s:[]}, s:{s:{s:b, s:{}}, s:{s:b, s:{}, s:[]}}}",
+        "id", id_new(id), "serviceInstanceId", service->id, "serviceName", service->name, "nodeId",
+        json_str(x, "nodeId"), "deployment", "trigger", "manual", "pipeline", "initiatedBy", by[0] ? by : "owner",
+        "environment", environment ? environment : "production", "changes", "type", "delete", "fromVersion",
+        version ? version : "", "toVersion", "configChanges", "status", "state", "completed", "progress", 100,
+        "message", "The service was removed.", "logs", "step", "timing", "startedAt", time_format(clock_now_ms(), at),
+        "phases", "monitoring", "preDeploy", "healthChecks", str_eq(json_str(x, "status.health"), "healthy"),
+        "performanceBaseline", "postDeploy", "healthVerification", 0, "performanceComparison", "alertsTriggered");
 }
 
 static void removed(void *ctx, const struct entity *service, const char *by)
@@ -73,6 +73,6 @@ static void removed(void *ctx, const struct entity *service, const char *by)
 
 void removal_hooks(struct deployments *d)
 {
-    runtime_set_hooks(d->runtime,
-                      &(struct runtime_hooks){ .ctx = d, .plan = plan_action, .removing = removing, .removed = removed });
+    runtime_set_hooks(
+        d->runtime, &(struct runtime_hooks){ .ctx = d, .plan = plan_action, .removing = removing, .removed = removed });
 }

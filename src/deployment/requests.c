@@ -54,8 +54,11 @@ static void answer(struct plan *p, struct reply *rp, int status)
 static int check_gates(const struct plan *p, struct error *e)
 {
     const struct deployments *d = p->deployments;
-    const struct deployment_origin o = { .trigger = p->trigger, .initiated_by = p->initiated_by,
-                                         .pipeline = p->pipeline, .git = p->git, .admin = p->admin };
+    const struct deployment_origin o = { .trigger = p->trigger,
+                                         .initiated_by = p->initiated_by,
+                                         .pipeline = p->pipeline,
+                                         .git = p->git,
+                                         .admin = p->admin };
     return d->gate ? d->gate(d->gate_ctx, json_str(p->request, "name"), json_str(p->request, "environment"), &o, e) : 0;
 }
 

@@ -36,8 +36,8 @@ static int check_image(struct deployments *d, const struct release *r, const cha
 {
     struct image_name image;
     struct error asking = ERROR_INIT;
-    int res = image_name_parse(json_str(r->specification, "container.image"), json_str(r->specification, "container.tag"),
-                               &image, e);
+    int res = image_name_parse(json_str(r->specification, "container.image"),
+                               json_str(r->specification, "container.tag"), &image, e);
     if (res < 0)
         return res;
     str_copy(image.digest, sizeof image.digest, digest);
@@ -46,10 +46,11 @@ static int check_image(struct deployments *d, const struct release *r, const cha
         return res < 0 ? res : 0;
     res = registry_has(d, &image, &asking);
     if (res == 0)
-        (void)error_set(e, ERR_CONFLICT,
-                        "Release %d cannot be deployed again: its image %.200s@%.20s… is neither on the node nor in its "
-                        "registry.",
-                        r->number, image.name, digest);
+        (void)error_set(
+            e, ERR_CONFLICT,
+            "Release %d cannot be deployed again: its image %.200s@%.20s… is neither on the node nor in its "
+            "registry.",
+            r->number, image.name, digest);
     else if (res < 0)
         (void)error_set(e, ERR_CONFLICT,
                         "Release %d cannot be deployed again: its image is not on the node, and its registry cannot be "
@@ -208,10 +209,11 @@ static int read_served(struct deployments *d, const char *service_id, int wanted
     _cleanup_rows_ struct store_rows *rows = NULL;
     int r = store_acquire(d->store, STORE_READ, &c, e);
     if (r == 0)
-        r = store_query(c, e, &rows,
-                        "SELECT id, number, image_digest, kept, specification FROM service_releases WHERE service_id = $1 "
-                        "AND serving_at IS NOT NULL ORDER BY serving_at DESC LIMIT $2",
-                        "ti", service_id, (int64_t)max);
+        r = store_query(
+            c, e, &rows,
+            "SELECT id, number, image_digest, kept, specification FROM service_releases WHERE service_id = $1 "
+            "AND serving_at IS NOT NULL ORDER BY serving_at DESC LIMIT $2",
+            "ti", service_id, (int64_t)max);
     while (r == 0 && (r = rows_next(rows, e)) == 1) {
         struct keeping *k = &list[*n];
         _cleanup_json_ json_t *specification = rows_json(rows, 4);
@@ -309,7 +311,8 @@ static int keep(struct deployments *d, const char *service_id, const char *servi
 {
     struct keeping *list = calloc(SERVED_MAX, sizeof *list);
     size_t n = 0;
-    int r = list ? read_served(d, service_id, wanted, list, SERVED_MAX, &n, e) : error_set(e, ERR_INTERNAL, "No memory.");
+    int r =
+        list ? read_served(d, service_id, wanted, list, SERVED_MAX, &n, e) : error_set(e, ERR_INTERNAL, "No memory.");
     for (size_t i = 0; r == 0 && i < n; i++) {
         struct error ignored = ERROR_INIT;
         if (list[i].kept == list[i].wanted)
@@ -343,7 +346,8 @@ static int delete_all(struct deployments *d, const char *service_id, struct erro
     return r == 0 ? store_commit(c, e) : r;
 }
 
-void releases_forget(struct deployments *d, const char *service_id, const char *service, struct container_engine *engine)
+void releases_forget(struct deployments *d, const char *service_id, const char *service,
+                     struct container_engine *engine)
 {
     struct error e = ERROR_INIT;
     int r = keep(d, service_id, service, 0, engine, &e);

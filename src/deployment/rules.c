@@ -39,7 +39,7 @@ static void path_plain(const char *path, char *ret, size_t size)
 /* Who has the engine's socket, or a folder that holds it, is root on the node. */
 static bool reaches_engine(const char *source)
 {
-    static const char *const holders[] = { "/", "/var", "/var/run", "/run", "/run/docker", "/run/containerd",
+    static const char *const holders[] = { "/",          "/var", "/var/run", "/run", "/run/docker", "/run/containerd",
                                            "/run/podman" };
     static const char *const sockets[] = { "docker.sock", "containerd.sock", "podman.sock", "crio.sock" };
     char plain[4200];
@@ -80,7 +80,8 @@ struct needs {
 static void need(struct needs *n, const char *pointer, const char *why)
 {
     if (n->n++ == 0)
-        (void)error_set(n->e, ERR_FORBIDDEN, "The role admin is needed for a service that reaches beyond its container.");
+        (void)error_set(n->e, ERR_FORBIDDEN,
+                        "The role admin is needed for a service that reaches beyond its container.");
     error_detail(n->e, pointer, "%s", why);
 }
 

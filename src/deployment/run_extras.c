@@ -42,7 +42,8 @@ static int hide_one(struct run *r, const json_t *file, struct error *e)
     const char *text = secret_reveal(value, &n);
     if (!r->release.hidden && !(r->release.hidden = json_object()))
         return error_set(e, ERR_INTERNAL, "No memory.");
-    if (strlen(text) == n && str_is_utf8(text, n) && json_object_set_new(r->release.hidden, name, json_string(text)) < 0)
+    if (strlen(text) == n && str_is_utf8(text, n) &&
+        json_object_set_new(r->release.hidden, name, json_string(text)) < 0)
         return error_set(e, ERR_INTERNAL, "No memory.");
     return 0;
 }
@@ -66,7 +67,8 @@ int run_secrets(struct run *r, struct error *e)
     return 0;
 }
 
-static int put_one(struct run *r, struct container_engine *g, const char *container, const json_t *file, struct error *e)
+static int put_one(struct run *r, struct container_engine *g, const char *container, const json_t *file,
+                   struct error *e)
 {
     _cleanup_secret_ struct secret *value = NULL;
     char target[4200];
@@ -128,8 +130,8 @@ json_t *run_networks(const struct run *r)
                                                     json_flag(network, "internal", false)));
     (void)snprintf(own, sizeof own, "hbcloud-%s", environment ? environment : "production");
     if (!json_array_size(list))
-        (void)json_array_append_new(list,
-                                    json_pack("{s:s, s:o, s:b}", "name", own, "aliases", aliases_of(r, NULL), "internal", 0));
+        (void)json_array_append_new(
+            list, json_pack("{s:s, s:o, s:b}", "name", own, "aliases", aliases_of(r, NULL), "internal", 0));
     return list;
 }
 
@@ -144,7 +146,8 @@ int run_ensure_networks(struct run *r, const char *node, struct error *e)
         return res;
     json_array_foreach (list, i, network)
         if (res == 0 && !json_flag(network, "external", false))
-            res = g->ops->network_ensure(g, json_str(network, "name"), json_flag(network, "internal", false), labels, e);
+            res =
+                g->ops->network_ensure(g, json_str(network, "name"), json_flag(network, "internal", false), labels, e);
     return res;
 }
 

@@ -41,7 +41,8 @@ static int load(struct run *r, struct journal_state *journal, struct error *e)
     if (res == 0)
         r->service = entity_document(x);
     _cleanup_error_ struct error gone = ERROR_INIT;
-    if (res == 0 && run_secrets(r, &gone) < 0) /* so that what is to be masked is known; steps that need them say it aloud */
+    if (res == 0 &&
+        run_secrets(r, &gone) < 0) /* so that what is to be masked is known; steps that need them say it aloud */
         log_warn("Deployment %s: %s", r->id, gone.message);
     return res == 0 && !r->service ? error_set(e, ERR_INTERNAL, "No memory.") : res;
 }
@@ -302,8 +303,9 @@ static int run_from(struct run *r, const struct journal_state *journal, struct e
     struct error cause = ERROR_INIT;
     int res = journal->undoing ? undo(r, e) : go_forward(r, &state, &cause);
     if (!journal->undoing && res == 0)
-        res = finish(r, "completed", strategy_is_job(r->release.specification) ? "The job ended with status 0."
-                                                                               : "The new release serves.", e);
+        res = finish(
+            r, "completed",
+            strategy_is_job(r->release.specification) ? "The job ended with status 0." : "The new release serves.", e);
     else if (!journal->undoing && res < 0 && res != RUN_INTERRUPTED && res != RUN_LATER)
         res = fail(r, &state, &cause, e);
     error_done(&cause);

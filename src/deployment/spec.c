@@ -36,7 +36,8 @@ static int set_host_ip(const struct run *r, const json_t *x, struct engine_port 
     return runtime_publish_address(r->deployments->runtime, json_str(x, "node"), wanted, p->host_ip, e);
 }
 
-static int add_port(const struct run *r, const json_t *x, struct container_spec *m, const json_t *wanted, struct error *e)
+static int add_port(const struct run *r, const json_t *x, struct container_spec *m, const json_t *wanted,
+                    struct error *e)
 {
     const char *protocol = json_str(wanted, "protocol");
     struct engine_port *p = &m->ports[m->view.port_count];
@@ -61,7 +62,8 @@ static int add_ports(const struct run *r, const json_t *x, struct container_spec
     m->view.ports = m->ports;
     json_array_foreach (json_at(spec, "container.ports"), i, p) {
         const char *protocol = json_str(p, "protocol");
-        has_internal = has_internal || (json_int(p, "container", 0) == internal && (!protocol || str_eq(protocol, "tcp")));
+        has_internal =
+            has_internal || (json_int(p, "container", 0) == internal && (!protocol || str_eq(protocol, "tcp")));
         if (res == 0)
             res = add_port(r, x, m, p, e);
     }
@@ -106,8 +108,7 @@ static void fill_run(struct engine_spec *s, struct container_spec *m, const json
     s->memory_limit = (int64_t)(json_num(spec, "container.resources.memory", 0) * (1 << 20));
     s->restart_policy = strategy_is_job(spec) ? "no" : restart ? restart : "unless-stopped";
     s->stop_grace_s = strategy_stop_grace_s(spec);
-    s->health_command =
-        json_str(check, "path") ? NULL : argv_of(json_at(check, "command"), m->health, WORDS_MAX);
+    s->health_command = json_str(check, "path") ? NULL : argv_of(json_at(check, "command"), m->health, WORDS_MAX);
     s->health_interval_ms = json_int(check, "interval", 10) * 1000;
     s->health_timeout_ms = json_int(check, "timeout", 5) * 1000;
     s->health_start_ms = json_int(check, "startPeriod", 30) * 1000;
@@ -116,7 +117,7 @@ static void fill_run(struct engine_spec *s, struct container_spec *m, const json
 
 static int gpus_of(const json_t *value)
 {
-    return json_is_integer(value) ? (int)json_integer_value(value)
+    return json_is_integer(value)                                           ? (int)json_integer_value(value)
            : json_is_true(value) || str_eq(json_string_value(value), "all") ? -1
                                                                             : 0;
 }

@@ -52,10 +52,8 @@ enum strategy run_strategy(const struct run *r)
 }
 
 int (*const step_run[STEP_COUNT])(struct run *r, struct error *e) = {
-    [STEP_VALIDATE] = step_validate,   [STEP_RESOLVE] = step_resolve,
-    [STEP_PREFLIGHT] = step_preflight, [STEP_PULL] = step_pull,
-    [STEP_CREATE] = step_create,       [STEP_START] = step_start,
-    [STEP_CHECK] = step_check,         [STEP_REGISTER] = step_register,
-    [STEP_SWITCH] = step_switch,       [STEP_VERIFY] = step_verify,
-    [STEP_RETIRE] = step_retire,
+    [STEP_VALIDATE] = step_validate, [STEP_RESOLVE] = step_resolve,   [STEP_PREFLIGHT] = step_preflight,
+    [STEP_PULL] = step_pull,         [STEP_CREATE] = step_create,     [STEP_START] = step_start,
+    [STEP_CHECK] = step_check,       [STEP_REGISTER] = step_register, [STEP_SWITCH] = step_switch,
+    [STEP_VERIFY] = step_verify,     [STEP_RETIRE] = step_retire,
 };

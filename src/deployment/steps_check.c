@@ -50,7 +50,8 @@ static int died(struct run *r, struct container_engine *g, const struct engine_c
         return error_set(e, ERR_CONFLICT, "The job ended with status %d%s%s", c->exit_code, *line ? "; it said: " : ".",
                          line);
     if (str_eq(c->state, "running")) /* and the engine forgets its status, too */
-        return error_set(e, ERR_CONFLICT, "The new container ended right after it got the traffic, and the engine started it again.");
+        return error_set(e, ERR_CONFLICT,
+                         "The new container ended right after it got the traffic, and the engine started it again.");
     return error_set(e, ERR_CONFLICT, "The new container ended with status %d right after its start%s%s", c->exit_code,
                      *line ? "; it said: " : ".", line);
 }

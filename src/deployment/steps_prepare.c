@@ -168,8 +168,9 @@ static int pull_with_login(struct run *r, struct container_engine *g, const char
 static int cannot_pull(const struct run *r, const char *reference, const struct error *pulling, struct error *e)
 {
     if (r->pull_stalled)
-        return error_set(e, ERR_UPSTREAM_TIMEOUT, "The image %s cannot be pulled: nothing came from its registry for %lld s.",
-                         reference, (long long)r->deployments->pull_stall_ms / 1000);
+        return error_set(e, ERR_UPSTREAM_TIMEOUT,
+                         "The image %s cannot be pulled: nothing came from its registry for %lld s.", reference,
+                         (long long)r->deployments->pull_stall_ms / 1000);
     return error_set(e, pulling->code ? pulling->code : ERR_UPSTREAM_TIMEOUT, "The image %s cannot be pulled: %s",
                      reference, pulling->message[0] ? pulling->message : "it took too long.");
 }
@@ -218,8 +219,8 @@ static int pull_on(struct run *r, const char *node, struct error *e)
     r->pull_moved_ms = 0;
     /* By digest, or by the id that an image without a registry has: what is there is what is meant. */
     bool exact = r->image.digest[0] || str_eq(r->image.name, "sha256");
-    bool local = (exact && g->ops->image(g, reference, &image, NULL) == 0) ||
-                 image_that_serves(r, node, g, &image) == 1;
+    bool local =
+        (exact && g->ops->image(g, reference, &image, NULL) == 0) || image_that_serves(r, node, g, &image) == 1;
     res = local ? 0 : pull_with_login(r, g, reference, &pulling);
     int found = local ? 0 : run_interrupted(r) ? RUN_INTERRUPTED : g->ops->image(g, reference, &image, e);
     if (deployment_cancelled(r->deployments, r->id))

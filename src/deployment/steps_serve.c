@@ -206,7 +206,8 @@ static int make_route(struct run *r, struct error *e)
         receipt_note_reload(r);
         record_log(&r->record, "the route changed: the router took a new configuration, which costs it a reload");
     }
-    if (res == 0 && json_is_object(json_at(r->release.specification, "networking.rateLimit")) && !gateway_limits_rates(g))
+    if (res == 0 && json_is_object(json_at(r->release.specification, "networking.rateLimit")) &&
+        !gateway_limits_rates(g))
         record_log(&r->record, "networking.rateLimit has no effect: the router has no module that limits rates");
     return res;
 }

@@ -58,7 +58,9 @@ static void name_text(X509_NAME *name, char *ret, size_t size)
 {
     BIO *b = BIO_new(BIO_s_mem());
     char *bytes = NULL;
-    long n = b && X509_NAME_print_ex(b, name, 0, XN_FLAG_ONELINE & ~ASN1_STRFLGS_ESC_MSB & ~XN_FLAG_SPC_EQ) >= 0 ? BIO_get_mem_data(b, &bytes) : 0;
+    long n = b && X509_NAME_print_ex(b, name, 0, XN_FLAG_ONELINE & ~ASN1_STRFLGS_ESC_MSB & ~XN_FLAG_SPC_EQ) >= 0
+                 ? BIO_get_mem_data(b, &bytes)
+                 : 0;
     (void)snprintf(ret, size, "%.*s", (int)n, bytes ? bytes : "");
     if (!str_is_utf8(ret, strlen(ret)))
         str_copy(ret, size, "(not text)");
@@ -74,7 +76,8 @@ static json_t *names_of(X509 *x)
         if (g->type != GEN_DNS)
             continue;
         const char *text = (const char *)ASN1_STRING_get0_data(g->d.dNSName);
-        (void)json_array_append_new(list, json_stringn(text, (size_t)ASN1_STRING_length(g->d.dNSName))); /* not UTF-8: NULL, left out */
+        (void)json_array_append_new(
+            list, json_stringn(text, (size_t)ASN1_STRING_length(g->d.dNSName))); /* not UTF-8: NULL, left out */
     }
     GENERAL_NAMES_free(names);
     return list;
@@ -107,7 +110,8 @@ static int no_handshake(int result, SSL *ssl, struct error *e)
     int saved = errno, kind = SSL_get_error(ssl, result);
     const char *words = code ? ERR_reason_error_string(code) : NULL;
     if (!words)
-        words = kind == SSL_ERROR_WANT_READ || saved == EAGAIN ? "it did not answer in time" : "the connection was closed";
+        words =
+            kind == SSL_ERROR_WANT_READ || saved == EAGAIN ? "it did not answer in time" : "the connection was closed";
     return error_set(e, ERR_UPSTREAM, "The router shows no certificate for this name: %.200s.", words);
 }
 
@@ -148,10 +152,12 @@ int certificate_read(const char *address, uint16_t port, const char *name, struc
     return r;
 }
 
-const char *certificate_status(const struct certificate *c, const char *name, int64_t now_ms, char *ret_why, size_t size)
+const char *certificate_status(const struct certificate *c, const char *name, int64_t now_ms, char *ret_why,
+                               size_t size)
 {
     char at[TIME_TEXT_LEN + 1];
-    int64_t life = c->not_after_ms - c->not_before_ms, soon = life / 4 < CERTIFICATE_EXPIRING_MS ? life / 4 : CERTIFICATE_EXPIRING_MS;
+    int64_t life = c->not_after_ms - c->not_before_ms,
+            soon = life / 4 < CERTIFICATE_EXPIRING_MS ? life / 4 : CERTIFICATE_EXPIRING_MS;
     if (c->not_after_ms <= now_ms) {
         (void)snprintf(ret_why, size, "It expired on %s.", time_format(c->not_after_ms, at));
         return "expired";
@@ -165,7 +171,8 @@ const char *certificate_status(const struct certificate *c, const char *name, in
         return "untrusted";
     }
     if (c->distrust != X509_V_OK) {
-        (void)snprintf(ret_why, size, "This machine does not trust it: %s.", X509_verify_cert_error_string(c->distrust));
+        (void)snprintf(ret_why, size, "This machine does not trust it: %s.",
+                       X509_verify_cert_error_string(c->distrust));
         return "untrusted";
     }
     if (c->not_after_ms - now_ms < soon) {

@@ -37,7 +37,8 @@ static json_t *domains_now(struct gateway *g, struct router_info *ret)
     while (all && ret->tls && map_next(g->routes, &cursor, NULL, &value)) {
         const struct route *x = value;
         json_array_foreach (x->domains, i, domain)
-            (void)json_object_set_new(all, json_string_value(domain), json_pack("{s:s, s:s}", "service", x->name, "serviceId", x->service_id));
+            (void)json_object_set_new(all, json_string_value(domain),
+                                      json_pack("{s:s, s:s}", "service", x->name, "serviceId", x->service_id));
     }
     (void)pthread_mutex_unlock(&g->lock);
     return all;
@@ -49,21 +50,26 @@ struct seen { /* of a domain */
     int64_t count, newest_ms;
 };
 
-static int row_note(struct gateway *g, const char *domain, const struct certificate *x, int64_t now, struct seen *ret, struct error *e)
+static int row_note(struct gateway *g, const char *domain, const struct certificate *x, int64_t now, struct seen *ret,
+                    struct error *e)
 {
-    _cleanup_json_ json_t *d = json_pack("{s:I, s:I}", "notBefore", (json_int_t)x->not_before_ms, "notAfter", (json_int_t)x->not_after_ms);
+    _cleanup_json_ json_t *d =
+        json_pack("{s:I, s:I}", "notBefore", (json_int_t)x->not_before_ms, "notAfter", (json_int_t)x->not_after_ms);
     _cleanup_conn_ struct store_conn *c = NULL;
     int r = store_acquire(g->store, STORE_WRITE, &c, e);
     if (r == 0)
-        r = store_exec(c, e,
-                       "INSERT INTO gateway_certificates (domain, serial, issuer, document, first_seen_at, last_seen_at) "
-                       "VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (domain, serial) DO UPDATE SET last_seen_at = excluded.last_seen_at",
-                       "tttjii", domain, x->serial, x->issuer, d, now, now);
+        r = store_exec(
+            c, e,
+            "INSERT INTO gateway_certificates (domain, serial, issuer, document, first_seen_at, last_seen_at) "
+            "VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (domain, serial) DO UPDATE SET last_seen_at = excluded.last_seen_at",
+            "tttjii", domain, x->serial, x->issuer, d, now, now);
     if (r == 0)
-        r = store_exec(c, e, "DELETE FROM gateway_certificates WHERE domain = $1 AND last_seen_at < $2", "ti", domain, now - KEPT_MS);
+        r = store_exec(c, e, "DELETE FROM gateway_certificates WHERE domain = $1 AND last_seen_at < $2", "ti", domain,
+                       now - KEPT_MS);
     if (r == 0) {
         _cleanup_rows_ struct store_rows *rows = NULL;
-        r = store_query(c, e, &rows, "SELECT COUNT(*), MAX(first_seen_at) FROM gateway_certificates WHERE domain = $1", "t", domain);
+        r = store_query(c, e, &rows, "SELECT COUNT(*), MAX(first_seen_at) FROM gateway_certificates WHERE domain = $1",
+                        "t", domain);
         if (r == 0 && (r = rows_next(rows, e)) == 1)
             *ret = (struct seen){ rows_int(rows, 0), rows_int(rows, 1) };
     }
@@ -83,16 +89,18 @@ static json_t *history_of(struct gateway *g, const char *domain, struct error *e
     json_t *list = json_array();
     int r = store_acquire(g->store, STORE_READ, &c, e);
     if (r == 0)
-        r = store_query(c, e, &rows,
-                        "SELECT serial, issuer, document, first_seen_at, last_seen_at FROM gateway_certificates WHERE domain = $1 "
-                        "ORDER BY first_seen_at DESC, serial LIMIT 50",
-                        "t", domain);
+        r = store_query(
+            c, e, &rows,
+            "SELECT serial, issuer, document, first_seen_at, last_seen_at FROM gateway_certificates WHERE domain = $1 "
+            "ORDER BY first_seen_at DESC, serial LIMIT 50",
+            "t", domain);
     while (r == 0 && (r = rows_next(rows, e)) == 1) {
         _cleanup_json_ json_t *d = rows_json(rows, 2);
-        r = json_array_append_new(list, json_pack("{s:s, s:s, s:o, s:o, s:o, s:o}", "serial", rows_text(rows, 0), "issuer", rows_text(rows, 1),
-                                                  "notBefore", time_or_null(json_int(d, "notBefore", 0)), "notAfter",
-                                                  time_or_null(json_int(d, "notAfter", 0)), "firstSeen", time_or_null(rows_int(rows, 3)),
-                                                  "lastSeen", time_or_null(rows_int(rows, 4)))) < 0
+        r = json_array_append_new(
+                list, json_pack("{s:s, s:s, s:o, s:o, s:o, s:o}", "serial", rows_text(rows, 0), "issuer",
+                                rows_text(rows, 1), "notBefore", time_or_null(json_int(d, "notBefore", 0)), "notAfter",
+                                time_or_null(json_int(d, "notAfter", 0)), "firstSeen", time_or_null(rows_int(rows, 3)),
+                                "lastSeen", time_or_null(rows_int(rows, 4)))) < 0
                 ? error_set(e, ERR_INTERNAL, "No memory.")
                 : 0;
     }
@@ -114,13 +122,15 @@ static void tell(struct gateway *g, const char *type, const char *domain, const 
         events_publish(g->events, whole, "certificate", domain, text, len);
 }
 
-static json_t *document_of(const char *domain, const json_t *whose, const struct certificate *x, const char *status, const char *why, int64_t now)
+static json_t *document_of(const char *domain, const json_t *whose, const struct certificate *x, const char *status,
+                           const char *why, int64_t now)
 {
-    return json_pack("{s:s, s:O, s:O, s:s, s:s?, s:s?, s:s?, s:s?, s:o, s:o, s:o, s:n, s:o}", "domain", domain, "service",
-                     json_object_get(whose, "service"), "serviceId", json_object_get(whose, "serviceId"), "status", status, "reason",
-                     why[0] ? why : NULL, "issuer", x ? x->issuer : NULL, "subject", x ? x->subject : NULL, "serial", x ? x->serial : NULL,
-                     "names", x ? json_incref(x->names) : json_array(), "notBefore", time_or_null(x ? x->not_before_ms : 0), "notAfter",
-                     time_or_null(x ? x->not_after_ms : 0), "lastRenewal", "checkedAt", time_or_null(now));
+    return json_pack("{s:s, s:O, s:O, s:s, s:s?, s:s?, s:s?, s:s?, s:o, s:o, s:o, s:n, s:o}", "domain", domain,
+                     "service", json_object_get(whose, "service"), "serviceId", json_object_get(whose, "serviceId"),
+                     "status", status, "reason", why[0] ? why : NULL, "issuer", x ? x->issuer : NULL, "subject",
+                     x ? x->subject : NULL, "serial", x ? x->serial : NULL, "names",
+                     x ? json_incref(x->names) : json_array(), "notBefore", time_or_null(x ? x->not_before_ms : 0),
+                     "notAfter", time_or_null(x ? x->not_after_ms : 0), "lastRenewal", "checkedAt", time_or_null(now));
 }
 
 /* Keeps what was seen (taken) and tells what is new about it. */
@@ -133,7 +143,10 @@ static void keep(struct certificates *c, const char *domain, json_t *d)
     (void)json_object_set(c->now, domain, d);
     (void)pthread_mutex_unlock(&c->lock);
     const char *status = json_str(d, "status"), *was = before ? json_str(before, "status") : "ok";
-    bool told = misses ? misses == MISSES_TOLD : !str_eq(status, was) && !(str_eq(status, "ok") && json_int(before, "misses", 0) < MISSES_TOLD && str_eq(was, "missing"));
+    bool told =
+        misses ? misses == MISSES_TOLD
+               : !str_eq(status, was) &&
+                     !(str_eq(status, "ok") && json_int(before, "misses", 0) < MISSES_TOLD && str_eq(was, "missing"));
     if (told) {
         tell(c->gateway, status, domain, d);
         if (!str_eq(status, "ok"))
@@ -272,7 +285,8 @@ static void *run(void *arg)
 }
 
 /* On the publisher's thread, which may hold the gateway's lock: it is only noted here. */
-static void on_event(void *ctx, const char *type, const char *entity_id UNUSED, const char *data UNUSED, size_t len UNUSED)
+static void on_event(void *ctx, const char *type, const char *entity_id UNUSED, const char *data UNUSED,
+                     size_t len UNUSED)
 {
     struct certificates *c = ctx;
     bool anew = str_eq(type, "router.reached") || str_eq(type, "router.restored");
@@ -350,7 +364,8 @@ static json_t *answered(const json_t *kept)
     (void)json_object_del(d, "misses");
     bool known = json_str(d, "notAfter") && time_parse(json_str(d, "notAfter"), &until) == 0;
     int64_t left = until - clock_now_ms(), day = 24LL * 3600 * 1000;
-    (void)json_object_set_new(d, "daysLeft", known ? json_integer(left < 0 ? -((-left + day - 1) / day) : left / day) : json_null());
+    (void)json_object_set_new(d, "daysLeft",
+                              known ? json_integer(left < 0 ? -((-left + day - 1) / day) : left / day) : json_null());
     return d;
 }
 
@@ -404,7 +419,9 @@ int gateway_get_certificate(void *room, struct request *rq, struct reply *rp, st
         (void)pthread_mutex_unlock(&c->lock);
     }
     if (!d)
-        return error_set(e, ERR_NOT_FOUND, "No certificate of %s has been looked at: no route has this domain, or the router speaks no TLS.", domain);
+        return error_set(
+            e, ERR_NOT_FOUND,
+            "No certificate of %s has been looked at: no route has this domain, or the router speaks no TLS.", domain);
     _cleanup_json_ json_t *history = history_of(g, domain, e);
     if (!history)
         return -(int)(e->code ? e->code : ERR_INTERNAL);

@@ -20,7 +20,8 @@ struct certificate { /* as a handshake shows it; times are wall ms */
 int certificate_read(const char *address, uint16_t port, const char *name, struct certificate *ret, struct error *e);
 void certificate_done(struct certificate *c);
 /* "ok", "expiring", "expired" or "untrusted", and why it is not ok. */
-const char *certificate_status(const struct certificate *c, const char *name, int64_t now_ms, char *ret_why, size_t size);
+const char *certificate_status(const struct certificate *c, const char *name, int64_t now_ms, char *ret_why,
+                               size_t size);
 
 struct certificates;
 int certificates_open(struct gateway *g, struct certificates **ret, struct error *e);

@@ -35,7 +35,8 @@ static void peer_of(const char *address, struct peer *ret)
         str_copy(host, sizeof host, "127.0.0.1");
     if (inet_pton(AF_INET, host, &v4) == 1) {
         (void)snprintf(ret->v4, sizeof ret->v4, "%08X:%04X", v4.s_addr, port);
-        (void)snprintf(ret->v6, sizeof ret->v6, "0000000000000000%08X%08X:%04X", (unsigned)htonl(0xffff), v4.s_addr, port);
+        (void)snprintf(ret->v6, sizeof ret->v6, "0000000000000000%08X%08X:%04X", (unsigned)htonl(0xffff), v4.s_addr,
+                       port);
     } else if (inet_pton(AF_INET6, host, &v6) == 1) {
         uint32_t w[4];
         memcpy(w, &v6, sizeof w);

@@ -19,7 +19,8 @@ static void take_host(json_t *totals, const char *host, const json_t *counts)
 {
     const char *key;
     json_t *value, *kept = json_object_get(totals, host);
-    if (!kept && (json_object_size(totals) >= GATEWAY_ROUTES_MAX || json_object_set_new(totals, host, kept = json_object()) < 0))
+    if (!kept &&
+        (json_object_size(totals) >= GATEWAY_ROUTES_MAX || json_object_set_new(totals, host, kept = json_object()) < 0))
         return;
     json_object_foreach ((json_t *)(uintptr_t)counts, key, value)
         add_up(kept, key, json_number_value(value));

@@ -25,8 +25,8 @@ void gateway_tell(struct gateway *g, const char *type, const struct route *x)
 static void tell_router(struct gateway *g, const char *type, const char *why)
 {
     size_t len = 0;
-    _cleanup_json_ json_t *d = json_pack("{s:s, s:i, s:I}", "reason", why, "routes", (int)map_size(g->routes), "reloads",
-                                         (json_int_t)g->reloads);
+    _cleanup_json_ json_t *d = json_pack("{s:s, s:i, s:I}", "reason", why, "routes", (int)map_size(g->routes),
+                                         "reloads", (json_int_t)g->reloads);
     _cleanup_free_ char *text = d ? json_text(d, &len) : NULL;
     if (g->events && text)
         events_publish(g->events, type, "router", "router", text, len);
@@ -182,7 +182,8 @@ static void apply(struct gateway *g)
     (void)pthread_cond_broadcast(&g->changed);
     (void)pthread_mutex_unlock(&g->lock);
     if (reloads)
-        log_info("The router's configuration was changed %u time%s for %zu routes.", reloads, reloads == 1 ? "" : "s", s.n);
+        log_info("The router's configuration was changed %u time%s for %zu routes.", reloads, reloads == 1 ? "" : "s",
+                 s.n);
     snapshot_done(&s);
 }
 
@@ -406,7 +407,7 @@ int gateway_settle_locked(struct gateway *g, uint64_t generation, struct error *
     }
     if (g->applied < generation)
         return error_set(e, ERR_UNAVAILABLE, "The hub is stopping.");
-    return g->apply_result == 0 ? 0 : error_set(e, (enum error_code)-g->apply_result, "%s", g->apply_error);
+    return g->apply_result == 0 ? 0 : error_set(e, (enum error_code) - g->apply_result, "%s", g->apply_error);
 }
 
 /* ---- opening ---- */
@@ -439,7 +440,9 @@ static int prepare(struct gateway *g, const struct gateway_options *o, struct er
     g->totals = json_object();
     g->slot_directory = strdup(o->slot_directory);
     g->domain = o->domain ? strdup(o->domain) : NULL;
-    return g->routes && g->gone && g->touched && g->totals && g->slot_directory && (g->domain || !o->domain) ? 0 : error_set(e, ERR_INTERNAL, "No memory.");
+    return g->routes && g->gone && g->touched && g->totals && g->slot_directory && (g->domain || !o->domain)
+               ? 0
+               : error_set(e, ERR_INTERNAL, "No memory.");
 }
 
 /* The router reads the slots from another working directory, perhaps as another user. */
@@ -452,13 +455,17 @@ static int settle_directory(struct gateway *g, struct error *e)
     free(g->slot_directory);
     g->slot_directory = whole;
     if (strpbrk(whole, "{}"))
-        return error_set(e, ERR_VALIDATION, "The folder of upstreams %s has a brace in its name, which the router would read as its own.", whole);
+        return error_set(e, ERR_VALIDATION,
+                         "The folder of upstreams %s has a brace in its name, which the router would read as its own.",
+                         whole);
     _cleanup_free_ char *at = strdup(whole);
     for (char *end = at ? at + strlen(at) : NULL; end && end > at; end = strrchr(at, '/')) {
         *end = '\0';
         if (stat(at[0] ? at : "/", &st) == 0 && !(st.st_mode & S_IXOTH)) {
-            log_warn("%s can be entered by its owner alone. A router that runs as another user cannot read the upstreams in %s: "
-                     "set gateway.slots to a folder that it can.", at, whole);
+            log_warn(
+                "%s can be entered by its owner alone. A router that runs as another user cannot read the upstreams in %s: "
+                "set gateway.slots to a folder that it can.",
+                at, whole);
             return 0;
         }
     }

@@ -28,7 +28,7 @@ struct gateway_options {
 };
 int gateway_open(const struct gateway_options *o, struct gateway **ret, struct error *e);
 int gateway_start(struct gateway *g, struct error *e); /* begins to compare the router with what is wanted */
-void gateway_stop(struct gateway *g);                  /* ends its threads; later calls are ERR_UNAVAILABLE. NULL is fine */
+void gateway_stop(struct gateway *g); /* ends its threads; later calls are ERR_UNAVAILABLE. NULL is fine */
 void gateway_close(struct gateway *g);
 
 extern const struct api_operation gateway_operations[];
@@ -81,12 +81,12 @@ int gateway_quiet(struct gateway *g, const char *address, struct error *e);
 struct gateway_probe;
 enum probe_phase { PROBE_BEFORE, PROBE_DURING, PROBE_AFTER, PROBE_PHASES };
 struct gateway_probe_options {
-    double per_second;  /* 0.1 to 100 */
-    const char *path;   /* NULL: "/" */
+    double per_second; /* 0.1 to 100 */
+    const char *path; /* NULL: "/" */
     int64_t timeout_ms; /* of one probe */
 };
 struct gateway_figures {
-    int64_t sent, failed;  /* of those that ended */
+    int64_t sent, failed; /* of those that ended */
     double p50_ms, p99_ms; /* of those answered; 0 none; exact up to 60,000 of a phase */
     char first_failure[200]; /* in words */
 };
@@ -104,7 +104,8 @@ bool gateway_discovers(struct gateway *g);
  * A registry that does not answer is told when it does: 0. Again: 0. */
 int gateway_register(struct gateway *g, const struct discovery_instance *instance, struct error *e);
 int gateway_deregister(struct gateway *g, const char *instance_id, struct error *e); /* gone, or gone later: 0 */
-bool gateway_registered(struct gateway *g, const char *instance_id); /* the registry has it, by what is known; NULL id: no */
+bool gateway_registered(struct gateway *g,
+                        const char *instance_id); /* the registry has it, by what is known; NULL id: no */
 bool gateway_registry_answers(struct gateway *g); /* the last time that it was asked; without one: no */
 /* Who this hub is to a registry: a UUID, made once a database. */
 #define GATEWAY_IDENTITY_LEN 36

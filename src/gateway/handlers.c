@@ -41,7 +41,8 @@ static json_t *figures_of(const struct route *x, const json_t *figures)
         requests += json_integer_value(json_object_get(responses, classes[k]));
     }
     double seconds = json_number_value(json_object_get(total, "seconds"));
-    return json_pack("{s:I, s:o, s:o, s:o}", "requests", requests, "responses", responses, "bytes", whole(total, "bytes"), "meanMs",
+    return json_pack("{s:I, s:o, s:o, s:o}", "requests", requests, "responses", responses, "bytes",
+                     whole(total, "bytes"), "meanMs",
                      requests ? json_real((double)(int64_t)(seconds * 1e6 / (double)requests) / 1000) : json_null());
 }
 
@@ -64,10 +65,13 @@ json_t *route_document(struct gateway *g, const struct route *x)
 {
     char at[TIME_TEXT_LEN + 1], url[300];
     const char *text = url_of(g, x, url, sizeof url);
-    return json_pack("{s:s, s:s, s:O, s:s?, s:s, s:s?, s:b, s:i, s:s}", "service", x->name, "serviceId", x->service_id, "domains",
-                     x->domains, "url", text, "state", !x->judged ? "pending" : x->accepted ? "accepted" : "refused", "reason",
-                     x->reason[0] ? x->reason : NULL, "serving", x->serving, "slots", (int)x->slots, "updatedAt",
-                     time_format(x->updated_ms, at));
+    return json_pack("{s:s, s:s, s:O, s:s?, s:s, s:s?, s:b, s:i, s:s}", "service", x->name, "serviceId", x->service_id,
+                     "domains", x->domains, "url", text, "state",
+                     !x->judged    ? "pending"
+                     : x->accepted ? "accepted"
+                                   : "refused",
+                     "reason", x->reason[0] ? x->reason : NULL, "serving", x->serving, "slots", (int)x->slots,
+                     "updatedAt", time_format(x->updated_ms, at));
 }
 
 static json_t *whole_document(struct gateway *g, const struct route *x, const json_t *figures)
@@ -153,7 +157,8 @@ static int list_routes(void *room, struct request *rq, struct reply *rp, struct 
     const char *after[2] = { NULL, NULL };
     struct route **list = NULL;
     size_t n = 0, limit = (size_t)request_int(rq, "limit", 100);
-    int r = request_str(rq, "cursor") ? cursor_decode(request_str(rq, "cursor"), storage, sizeof storage, after, 2, e) : 0;
+    int r =
+        request_str(rq, "cursor") ? cursor_decode(request_str(rq, "cursor"), storage, sizeof storage, after, 2, e) : 0;
     if (r == 0 && copy_routes(g, &list, &n) < 0)
         r = error_set(e, ERR_INTERNAL, "No memory.");
     if (r < 0)

@@ -14,10 +14,14 @@ static bool shakes_hands(const struct gateway_target *t, char ret_words[CURL_ERR
     CURL *h = curl_easy_init();
     struct curl_slist *to = h ? curl_slist_append(NULL, t->connect_to) : NULL;
     ret_words[0] = '\0';
-    bool good = to && curl_easy_setopt(h, CURLOPT_URL, t->url) == CURLE_OK && curl_easy_setopt(h, CURLOPT_CONNECT_TO, to) == CURLE_OK &&
-                curl_easy_setopt(h, CURLOPT_CONNECT_ONLY, 1L) == CURLE_OK && curl_easy_setopt(h, CURLOPT_NOSIGNAL, 1L) == CURLE_OK &&
-                curl_easy_setopt(h, CURLOPT_SSL_VERIFYPEER, 0L) == CURLE_OK && curl_easy_setopt(h, CURLOPT_SSL_VERIFYHOST, 0L) == CURLE_OK &&
-                curl_easy_setopt(h, CURLOPT_PROXY, "") == CURLE_OK && curl_easy_setopt(h, CURLOPT_ERRORBUFFER, ret_words) == CURLE_OK &&
+    bool good = to && curl_easy_setopt(h, CURLOPT_URL, t->url) == CURLE_OK &&
+                curl_easy_setopt(h, CURLOPT_CONNECT_TO, to) == CURLE_OK &&
+                curl_easy_setopt(h, CURLOPT_CONNECT_ONLY, 1L) == CURLE_OK &&
+                curl_easy_setopt(h, CURLOPT_NOSIGNAL, 1L) == CURLE_OK &&
+                curl_easy_setopt(h, CURLOPT_SSL_VERIFYPEER, 0L) == CURLE_OK &&
+                curl_easy_setopt(h, CURLOPT_SSL_VERIFYHOST, 0L) == CURLE_OK &&
+                curl_easy_setopt(h, CURLOPT_PROXY, "") == CURLE_OK &&
+                curl_easy_setopt(h, CURLOPT_ERRORBUFFER, ret_words) == CURLE_OK &&
                 curl_easy_setopt(h, CURLOPT_TIMEOUT_MS, 5000L) == CURLE_OK;
     CURLcode code = good ? curl_easy_perform(h) : CURLE_OUT_OF_MEMORY;
     if (code != CURLE_OK && !ret_words[0])
@@ -65,10 +69,11 @@ int gateway_await_certificates(struct gateway *g, const struct route *x, const s
             if (stopping(g))
                 return error_set(e, ERR_UNAVAILABLE, "The hub is stopping.");
             if (clock_mono_ms() > until)
-                return error_set(e, ERR_UPSTREAM,
-                                 "The router has no certificate for %s after %d s (%.150s). Does the name lead to the router, and does the "
-                                 "issuer reach it?",
-                                 json_string_value(d), AWAIT_MS / 1000, words);
+                return error_set(
+                    e, ERR_UPSTREAM,
+                    "The router has no certificate for %s after %d s (%.150s). Does the name lead to the router, and does the "
+                    "issuer reach it?",
+                    json_string_value(d), AWAIT_MS / 1000, words);
             (void)nanosleep(&t, NULL);
         }
     }

@@ -96,7 +96,8 @@ static void bring(struct gateway *g, const char *service_id, const struct presen
     if (r < 0)
         log_warn("The route of %s does not follow its instances: %s", name, e.message);
     else
-        log_info("The route of %s leads to %zu instance%s now%s.", name, p->n, p->n == 1 ? "" : "s", wait ? "; requests wait" : "");
+        log_info("The route of %s leads to %zu instance%s now%s.", name, p->n, p->n == 1 ? "" : "s",
+                 wait ? "; requests wait" : "");
 }
 
 void gateway_keep(struct gateway *g, const char *instance_id)

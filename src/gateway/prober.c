@@ -107,7 +107,8 @@ static void note_point(struct gateway_probe *p, struct point x)
     p->points[p->point_count++] = x;
 }
 
-static void note(struct gateway_probe *p, enum probe_phase phase, int64_t sent_ms, double latency_ms, const char *failure)
+static void note(struct gateway_probe *p, enum probe_phase phase, int64_t sent_ms, double latency_ms,
+                 const char *failure)
 {
     struct gateway_figures *f = &p->figures[phase];
     f->sent++;
@@ -137,7 +138,8 @@ static struct flight *flight_new(struct gateway_probe *p)
     }
     x->probe = p;
     x->handle = h;
-    bool ok = curl_easy_setopt(h, CURLOPT_URL, p->url) == CURLE_OK && curl_easy_setopt(h, CURLOPT_PRIVATE, x) == CURLE_OK &&
+    bool ok = curl_easy_setopt(h, CURLOPT_URL, p->url) == CURLE_OK &&
+              curl_easy_setopt(h, CURLOPT_PRIVATE, x) == CURLE_OK &&
               curl_easy_setopt(h, CURLOPT_CONNECT_TO, p->connect_to) == CURLE_OK &&
               curl_easy_setopt(h, CURLOPT_USERAGENT, "hbcloud-probe") == CURLE_OK &&
               curl_easy_setopt(h, CURLOPT_PROTOCOLS_STR, "http,https") == CURLE_OK &&
@@ -193,7 +195,8 @@ static void send_one(struct gateway_probe *p)
         x->phase = p->phase;
         x->sent_ms = clock_mono_ms();
     } else {
-        note(p, p->phase, clock_mono_ms(), 0, x ? "it could not be sent" : "too many earlier ones still wait for their answers");
+        note(p, p->phase, clock_mono_ms(), 0,
+             x ? "it could not be sent" : "too many earlier ones still wait for their answers");
     }
     (void)pthread_mutex_unlock(&p->lock);
     if (x && !ok)
@@ -276,7 +279,8 @@ static void probe_free(struct gateway_probe *p)
     free(p);
 }
 
-static int prepare(struct gateway_probe *p, const struct gateway_target *t, const struct gateway_probe_options *o, struct error *e)
+static int prepare(struct gateway_probe *p, const struct gateway_target *t, const struct gateway_probe_options *o,
+                   struct error *e)
 {
     const char *path = o->path && o->path[0] == '/' ? o->path : "/";
     if ((size_t)snprintf(p->url, sizeof p->url, "%s%s", t->url, path) >= sizeof p->url)
@@ -295,8 +299,8 @@ static int prepare(struct gateway_probe *p, const struct gateway_target *t, cons
     return p->connect_to && p->multi ? 0 : error_set(e, ERR_INTERNAL, "No memory.");
 }
 
-int gateway_probe_start(struct gateway *g, const char *service_id, const struct gateway_probe_options *o, struct gateway_probe **ret,
-                        struct error *e)
+int gateway_probe_start(struct gateway *g, const char *service_id, const struct gateway_probe_options *o,
+                        struct gateway_probe **ret, struct error *e)
 {
     struct gateway_target target;
     int r = gateway_probe_target(g, service_id, &target, e);
@@ -345,7 +349,8 @@ static void name_waiting(const struct gateway_probe *p, struct gateway_figures r
         const struct flight *x = p->all[i];
         struct gateway_figures *f = &ret[x->phase];
         if (x->sent_ms && f->sent == 0 && !f->first_failure[0])
-            (void)snprintf(f->first_failure, sizeof f->first_failure, "no answer yet after %lld ms", (long long)(now - x->sent_ms));
+            (void)snprintf(f->first_failure, sizeof f->first_failure, "no answer yet after %lld ms",
+                           (long long)(now - x->sent_ms));
     }
 }
 
@@ -394,7 +399,8 @@ json_t *gateway_probe_points(struct gateway_probe *p)
         n = halve(copy, n);
     for (size_t i = 0; list && i < n; i++) {
         double ms = (double)(int64_t)((double)copy[i].latency_ms * 1000) / 1000;
-        (void)json_array_append_new(list, json_pack("[I, f, i, i]", (json_int_t)copy[i].at_ms, ms, copy[i].failed, copy[i].phase));
+        (void)json_array_append_new(
+            list, json_pack("[I, f, i, i]", (json_int_t)copy[i].at_ms, ms, copy[i].failed, copy[i].phase));
     }
     free(copy);
     return list;

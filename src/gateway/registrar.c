@@ -37,10 +37,11 @@ static int row_write(struct registrar *r, const json_t *x, struct error *e)
     _cleanup_conn_ struct store_conn *c = NULL;
     int res = store_acquire(r->store, STORE_WRITE, &c, e);
     if (res == 0)
-        res = store_exec(c, e,
-                         "INSERT INTO gateway_registrations (id, document, updated_at) VALUES ($1, $2, $3) "
-                         "ON CONFLICT (id) DO UPDATE SET document = excluded.document, updated_at = excluded.updated_at",
-                         "tji", json_str(x, "id"), x, clock_now_ms());
+        res =
+            store_exec(c, e,
+                       "INSERT INTO gateway_registrations (id, document, updated_at) VALUES ($1, $2, $3) "
+                       "ON CONFLICT (id) DO UPDATE SET document = excluded.document, updated_at = excluded.updated_at",
+                       "tji", json_str(x, "id"), x, clock_now_ms());
     return res == 0 ? store_commit(c, e) : res;
 }
 
@@ -74,9 +75,9 @@ static int rows_load(struct registrar *r, struct error *e)
 
 static json_t *document_of(const struct discovery_instance *x)
 {
-    return json_pack("{s:s, s:s, s:s, s:i, s:s?, s:O*, s:O*, s:s?, s:I, s:I}", "id", x->id, "service", x->service, "address",
-                     x->address, "port", (int)x->port, "node", x->node, "tags", (json_t *)(uintptr_t)x->tags, "meta",
-                     (json_t *)(uintptr_t)x->meta, "checkPath", x->check_path, "checkIntervalMs",
+    return json_pack("{s:s, s:s, s:s, s:i, s:s?, s:O*, s:O*, s:s?, s:I, s:I}", "id", x->id, "service", x->service,
+                     "address", x->address, "port", (int)x->port, "node", x->node, "tags", (json_t *)(uintptr_t)x->tags,
+                     "meta", (json_t *)(uintptr_t)x->meta, "checkPath", x->check_path, "checkIntervalMs",
                      (json_int_t)x->check_interval_ms, "checkTimeoutMs", (json_int_t)x->check_timeout_ms);
 }
 
@@ -142,7 +143,8 @@ static void note_reached(struct registrar *r, bool reached, const char *why)
 
 static bool same_place(const json_t *wanted, const json_t *there)
 {
-    return str_eq(json_str(wanted, "address"), json_str(there, "address")) && str_eq(json_str(wanted, "service"), json_str(there, "service")) &&
+    return str_eq(json_str(wanted, "address"), json_str(there, "address")) &&
+           str_eq(json_str(wanted, "service"), json_str(there, "service")) &&
            json_int(wanted, "port", 0) == json_int(there, "port", -1);
 }
 
@@ -353,16 +355,18 @@ json_t *registrar_document(struct registrar *r)
     const char *id;
     json_t *x, *list = json_array();
     if (!r)
-        return json_pack("{s:{s:b, s:b, s:n, s:n}, s:o}", "registry", "configured", 0, "reached", 0, "comparedAt", "awaySince",
-                         "registrations", list);
+        return json_pack("{s:{s:b, s:b, s:n, s:n}, s:o}", "registry", "configured", 0, "reached", 0, "comparedAt",
+                         "awaySince", "registrations", list);
     (void)pthread_mutex_lock(&r->lock);
     json_object_foreach (r->wanted, id, x)
-        (void)json_array_append_new(
-            list, json_pack("{s:s, s:s, s:s, s:i, s:s?, s:b, s:s?, s:s?}", "id", id, "service", json_str(x, "service"), "address",
-                            json_str(x, "address"), "port", (int)json_int(x, "port", 0), "node", json_str(x, "node"), "registered",
-                            json_flag(x, "registered", false), "health", json_str(x, "health"), "reason", json_str(x, "reason")));
-    json_t *d = json_pack("{s:{s:b, s:b, s:o, s:o}, s:o}", "registry", "configured", 1, "reached", r->reached, "comparedAt",
-                          time_or_null(r->compared_ms), "awaySince", time_or_null(r->away_since_ms), "registrations", list);
+        (void)json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:i, s:s?, s:b, s:s?, s:s?}", "id", id, "service",
+                                                    json_str(x, "service"), "address", json_str(x, "address"), "port",
+                                                    (int)json_int(x, "port", 0), "node", json_str(x, "node"),
+                                                    "registered", json_flag(x, "registered", false), "health",
+                                                    json_str(x, "health"), "reason", json_str(x, "reason")));
+    json_t *d =
+        json_pack("{s:{s:b, s:b, s:o, s:o}, s:o}", "registry", "configured", 1, "reached", r->reached, "comparedAt",
+                  time_or_null(r->compared_ms), "awaySince", time_or_null(r->away_since_ms), "registrations", list);
     (void)pthread_mutex_unlock(&r->lock);
     return d;
 }
@@ -391,13 +395,16 @@ static void *run(void *arg)
     return NULL;
 }
 
-int registrar_open(struct store *store, struct events *events, struct discovery *d, struct registrar **ret, struct error *e)
+int registrar_open(struct store *store, struct events *events, struct discovery *d, struct registrar **ret,
+                   struct error *e)
 {
     struct registrar *r = calloc(1, sizeof *r);
     pthread_condattr_t monotonic;
     if (!r)
         return error_set(e, ERR_INTERNAL, "No memory.");
-    *r = (struct registrar){ .store = store, .events = events, .discovery = d, .reached = true, .wanted = json_object() };
+    *r = (struct registrar){
+        .store = store, .events = events, .discovery = d, .reached = true, .wanted = json_object()
+    };
     (void)pthread_condattr_init(&monotonic);
     (void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     (void)pthread_mutex_init(&r->calls, NULL);

@@ -13,7 +13,8 @@
 #define REGISTRAR_AWAY_MS 3000     /* and so often while it does not answer */
 
 struct registrar;
-int registrar_open(struct store *store, struct events *events, struct discovery *d, struct registrar **ret, struct error *e);
+int registrar_open(struct store *store, struct events *events, struct discovery *d, struct registrar **ret,
+                   struct error *e);
 int registrar_start(struct registrar *r, struct error *e);
 void registrar_stop(struct registrar *r);
 void registrar_free(struct registrar *r);

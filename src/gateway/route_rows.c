@@ -8,14 +8,15 @@ int route_row_write(struct gateway *g, const struct route *x, struct error *e)
     _cleanup_conn_ struct store_conn *c = NULL;
     int r = store_acquire(g->store, STORE_WRITE, &c, e);
     if (r == 0)
-        r = store_exec(c, e,
-                       "INSERT INTO gateway_routes (service_id, name, domains, networking, slots, judged, accepted, reason, "
-                       "updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (service_id) DO UPDATE SET "
-                       "name = excluded.name, domains = excluded.domains, networking = excluded.networking, "
-                       "slots = excluded.slots, judged = excluded.judged, accepted = excluded.accepted, "
-                       "reason = excluded.reason, updated_at = excluded.updated_at",
-                       "ttjjiiiti", x->service_id, x->name, x->domains, x->networking, (int64_t)x->slots, (int64_t)x->judged,
-                       (int64_t)x->accepted, x->reason, x->updated_ms);
+        r = store_exec(
+            c, e,
+            "INSERT INTO gateway_routes (service_id, name, domains, networking, slots, judged, accepted, reason, "
+            "updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (service_id) DO UPDATE SET "
+            "name = excluded.name, domains = excluded.domains, networking = excluded.networking, "
+            "slots = excluded.slots, judged = excluded.judged, accepted = excluded.accepted, "
+            "reason = excluded.reason, updated_at = excluded.updated_at",
+            "ttjjiiiti", x->service_id, x->name, x->domains, x->networking, (int64_t)x->slots, (int64_t)x->judged,
+            (int64_t)x->accepted, x->reason, x->updated_ms);
     return r == 0 ? store_commit(c, e) : r;
 }
 

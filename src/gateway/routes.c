@@ -108,7 +108,8 @@ static int read_domains(const json_t *specification, json_t **ret, struct error 
         json_t *domain = lower(x);
         if (domain && domain_good(json_string_value(domain)) && json_array_append_new(list, domain) == 0)
             continue;
-        (void)error_set(e, ERR_VALIDATION, "\"%.200s\" is no domain that can be routed.", json_string_value(x) ? json_string_value(x) : "");
+        (void)error_set(e, ERR_VALIDATION, "\"%.200s\" is no domain that can be routed.",
+                        json_string_value(x) ? json_string_value(x) : "");
         char pointer[64];
         (void)snprintf(pointer, sizeof pointer, "/networking/domains/%zu", i);
         error_detail(e, pointer, "is no domain");
@@ -177,7 +178,8 @@ static int check_conflicts_locked(struct gateway *g, const struct route *x, stru
             continue;
         json_array_foreach (x->domains, i, d)
             if (names(other, json_string_value(d)))
-                return error_set(e, ERR_CONFLICT, "The domain %s belongs to the service %s.", json_string_value(d), other->name);
+                return error_set(e, ERR_CONFLICT, "The domain %s belongs to the service %s.", json_string_value(d),
+                                 other->name);
     }
     return 0;
 }
@@ -287,7 +289,8 @@ static int put_locked(struct gateway *g, struct route *x, bool *ret_changed, str
     return 0;
 }
 
-int gateway_route_put(struct gateway *g, const char *service_id, const json_t *specification, bool *ret_changed, struct error *e)
+int gateway_route_put(struct gateway *g, const char *service_id, const json_t *specification, bool *ret_changed,
+                      struct error *e)
 {
     if (!g || !g->router)
         return *ret_changed = false, 0;
@@ -409,10 +412,12 @@ int target_for(const struct router_info *i, const char *domain, struct gateway_t
     if (!i->port)
         return error_set(e, ERR_UNAVAILABLE, "Where the router listens is not known.");
     *ret = (struct gateway_target){ .port = i->port, .tls = i->tls };
-    (void)snprintf(ret->host, sizeof ret->host, "%s%s", domain[0] == '*' ? "hbcloud-probe" : "", domain[0] == '*' ? domain + 1 : domain);
+    (void)snprintf(ret->host, sizeof ret->host, "%s%s", domain[0] == '*' ? "hbcloud-probe" : "",
+                   domain[0] == '*' ? domain + 1 : domain);
     (void)snprintf(ret->address, sizeof ret->address, "%s", i->host[0] ? i->host : "127.0.0.1");
     (void)snprintf(ret->url, sizeof ret->url, "http%s://%s:%u", i->tls ? "s" : "", ret->host, i->port);
-    (void)snprintf(ret->connect_to, sizeof ret->connect_to, "::%s%s%s:%u", bare_v6 ? "[" : "", ret->address, bare_v6 ? "]" : "", i->port);
+    (void)snprintf(ret->connect_to, sizeof ret->connect_to, "::%s%s%s:%u", bare_v6 ? "[" : "", ret->address,
+                   bare_v6 ? "]" : "", i->port);
     return 0;
 }
 
@@ -425,7 +430,8 @@ int gateway_probe_target(struct gateway *g, const char *service_id, struct gatew
     struct router_info info = g->info;
     const struct route *x = map_get(g->routes, service_id);
     if (x)
-        str_copy(domain, sizeof domain, first_domain(x) ? first_domain(x) : json_string_value(json_array_get(x->domains, 0)));
+        str_copy(domain, sizeof domain,
+                 first_domain(x) ? first_domain(x) : json_string_value(json_array_get(x->domains, 0)));
     (void)pthread_mutex_unlock(&g->lock);
     return domain[0] ? target_for(&info, domain, ret, e) : error_set(e, ERR_NOT_FOUND, "The service has no route.");
 }

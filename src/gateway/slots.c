@@ -40,7 +40,8 @@ char *slot_path(const struct gateway *g, const char *service_id, unsigned n)
 static bool host_good(const char *host, size_t n)
 {
     bool bracketed = n > 2 && host[0] == '[' && host[n - 1] == ']';
-    const char *allowed = bracketed ? "0123456789abcdefABCDEF:." : "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.-";
+    const char *allowed =
+        bracketed ? "0123456789abcdefABCDEF:." : "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.-";
     if (bracketed)
         host++, n -= 2;
     return n > 0 && n <= 253 && strspn(host, allowed) >= n;
@@ -60,8 +61,11 @@ static int check_addresses(const char *const *addresses, size_t n, struct error 
 {
     for (size_t i = 0; i < n; i++)
         if (!address_good(addresses[i]))
-            return error_set(e, ERR_VALIDATION, "\"%s\" is no address of one host and one port.", addresses[i] ? addresses[i] : "");
-    return n <= GATEWAY_SLOTS_MAX ? 0 : error_set(e, ERR_VALIDATION, "A service has at most %d instances.", GATEWAY_SLOTS_MAX);
+            return error_set(e, ERR_VALIDATION, "\"%s\" is no address of one host and one port.",
+                             addresses[i] ? addresses[i] : "");
+    return n <= GATEWAY_SLOTS_MAX
+               ? 0
+               : error_set(e, ERR_VALIDATION, "A service has at most %d instances.", GATEWAY_SLOTS_MAX);
 }
 
 /* ---- files ---- */
@@ -74,12 +78,14 @@ static int open_directory(const struct gateway *g, struct error *e)
 
 static int write_whole(int dir, const char *name, const char *text, struct error *e)
 {
-    (void)unlinkat(dir, name, 0); /* never written over: a killed run may have left it as one more name of a live slot */
+    (void)unlinkat(dir, name,
+                   0); /* never written over: a killed run may have left it as one more name of a live slot */
     int fd = openat(dir, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
     if (fd < 0)
         return error_errno(e, -errno, "Cannot make the slot %s", name);
     size_t len = strlen(text);
-    int r = write(fd, text, len) == (ssize_t)len && fchmod(fd, 0644) == 0 && fsync(fd) == 0 ? 0 : -(errno ? errno : EIO);
+    int r =
+        write(fd, text, len) == (ssize_t)len && fchmod(fd, 0644) == 0 && fsync(fd) == 0 ? 0 : -(errno ? errno : EIO);
     (void)close(fd);
     return r == 0 ? 0 : error_errno(e, r, "Cannot write the slot %s", name);
 }
@@ -102,7 +108,8 @@ static int stage(int dir, const char *service_id, const char *address, size_t k,
     return write_whole(dir, ret, address, e);
 }
 
-static int put_slot(int dir, const char *service_id, unsigned slot, const char *staged, const char *text, struct error *e)
+static int put_slot(int dir, const char *service_id, unsigned slot, const char *staged, const char *text,
+                    struct error *e)
 {
     char name[256], fresh[264], now[ADDRESS_MAX];
     (void)snprintf(name, sizeof name, "%s.%u", service_id, slot);
@@ -213,7 +220,8 @@ static int switch_to(struct gateway *g, const char *service_id, const char *cons
     if (count == 0)
         return error_set(e, ERR_NOT_FOUND, "%s has no route.", service_id);
     if (n > count)
-        return error_set(e, ERR_VALIDATION, "The route of %s has %u slots, not %zu; put the route first.", service_id, count, n);
+        return error_set(e, ERR_VALIDATION, "The route of %s has %u slots, not %zu; put the route first.", service_id,
+                         count, n);
     int dir = open_directory(g, e);
     if (dir < 0)
         return dir;
@@ -226,7 +234,8 @@ static int switch_to(struct gateway *g, const char *service_id, const char *cons
     return r;
 }
 
-int gateway_upstreams_set(struct gateway *g, const char *service_id, const char *const *addresses, size_t n, struct error *e)
+int gateway_upstreams_set(struct gateway *g, const char *service_id, const char *const *addresses, size_t n,
+                          struct error *e)
 {
     static const char *const nobody[] = { SLOT_NOBODY };
     int r = check_addresses(addresses, n, e);

@@ -11,8 +11,12 @@ static void free_sources(struct ci_options *o)
 
 int hub_open_ci(struct hub *h, struct error *e)
 {
-    struct ci_options o = { .store = h->store, .vault = h->vault, .events = h->events, .jobs = h->jobs,
-                            .runtime = h->runtime, .deployments = h->deployments };
+    struct ci_options o = { .store = h->store,
+                            .vault = h->vault,
+                            .events = h->events,
+                            .jobs = h->jobs,
+                            .runtime = h->runtime,
+                            .deployments = h->deployments };
     const struct github_options github = { .webhook_secret = settings_secret(h->settings, "github.webhook_secret"),
                                            .token = settings_secret(h->settings, "github.token"),
                                            .base_url = settings_str(h->settings, "github.base_url") };

@@ -27,10 +27,12 @@ static int open_discovery(struct hub *h, struct error *e)
     if (!settings_has(h->settings, "consul.address"))
         return 0;
     int r = gateway_identity(h->store, id, e);
-    return r < 0 ? r : consul_discovery_new(&(struct consul_options){ .address = settings_str(h->settings, "consul.address"),
-                                                                      .token = settings_secret(h->settings, "consul.token"),
-                                                                      .owner = id },
-                                            &h->discovery, e);
+    return r < 0
+               ? r
+               : consul_discovery_new(&(struct consul_options){ .address = settings_str(h->settings, "consul.address"),
+                                                                .token = settings_secret(h->settings, "consul.token"),
+                                                                .owner = id },
+                                      &h->discovery, e);
 }
 
 int hub_open_gateway(struct hub *h, struct error *e)
@@ -42,15 +44,16 @@ int hub_open_gateway(struct hub *h, struct error *e)
     int r = open_router(h, e);
     if (r == 0)
         r = open_discovery(h, e);
-    return r < 0 ? r : gateway_open(&(struct gateway_options){ .store = h->store,
-                                                   .events = h->events,
-                                                   .runtime = h->runtime,
-                                                   .jobs = h->jobs,
-                                                   .router = h->router,
-                                                   .discovery = h->discovery,
-                                                   .slot_directory = slots ? slots : own,
-                                                   .domain = settings_str(h->settings, "domain") },
-                        &h->gateway, e);
+    return r < 0 ? r
+                 : gateway_open(&(struct gateway_options){ .store = h->store,
+                                                           .events = h->events,
+                                                           .runtime = h->runtime,
+                                                           .jobs = h->jobs,
+                                                           .router = h->router,
+                                                           .discovery = h->discovery,
+                                                           .slot_directory = slots ? slots : own,
+                                                           .domain = settings_str(h->settings, "domain") },
+                                &h->gateway, e);
 }
 
 void hub_close_gateway(struct hub *h)

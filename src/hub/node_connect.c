@@ -32,7 +32,8 @@ static int read_material(struct hub *h, const json_t *source, struct secret **re
 static int connect_docker(struct hub *h, const json_t *engine, struct container_engine **ret, struct error *e)
 {
     struct materials m = { 0 };
-    struct docker_engine_options o = { .host = json_str(engine, "url"), .fingerprint = json_str(engine, "fingerprint") };
+    struct docker_engine_options o = { .host = json_str(engine, "url"),
+                                       .fingerprint = json_str(engine, "fingerprint") };
     int r = read_material(h, json_at(engine, "key"), &m.key, &o.key, e);
     if (r == 0)
         r = read_material(h, json_at(engine, "certificate"), &m.certificate, &o.certificate, e);
@@ -40,7 +41,8 @@ static int connect_docker(struct hub *h, const json_t *engine, struct container_
         r = read_material(h, json_at(engine, "authority"), &m.authority, &o.authority, e);
     bool any = json_at(engine, "key") || json_at(engine, "certificate") || json_at(engine, "authority");
     if (r == 0 && str_eq(json_str(engine, "kind"), "tls") && !any)
-        r = error_set(e, ERR_VALIDATION, "An engine by TLS needs a certificate and its key, or the authority to trust.");
+        r = error_set(e, ERR_VALIDATION,
+                      "An engine by TLS needs a certificate and its key, or the authority to trust.");
     if (r == 0)
         r = docker_engine_open(&o, ret, e);
     materials_done(&m);
@@ -93,11 +95,9 @@ int hub_relocate(void *ctx, const char *service_id, const char *reason, struct e
     struct hub *h = ctx;
     char id[37];
     _cleanup_json_ json_t *nothing = json_object();
-    struct deployment_origin origin = { .trigger = "manual",
-                                        .initiated_by = "hbcloud",
-                                        .admin = true,
-                                        .reason = reason,
-                                        .only_missing = true };
+    struct deployment_origin origin = {
+        .trigger = "manual", .initiated_by = "hbcloud", .admin = true, .reason = reason, .only_missing = true
+    };
     int r = nothing ? deployments_change(h->deployments, service_id, nothing, &origin, id, e)
                     : error_set(e, ERR_INTERNAL, "No memory.");
     if (r == 0)

@@ -84,8 +84,8 @@ static void gateway_problems(struct hub *h, struct jw *w)
             (void)snprintf(title, sizeof title, "Caddy refuses the route of %.200s", list[i].name);
         (void)snprintf(detail, sizeof detail, "%s%s", list[i].reason,
                        whole ? " Routes stay as they are until it does; what it serves is not concerned." : "");
-        write_problem(w, &(struct problem){ "critical", title, detail, whole ? NULL : "service", whole ? NULL : list[i].service_id,
-                                            list[i].since_ms });
+        write_problem(w, &(struct problem){ "critical", title, detail, whole ? NULL : "service",
+                                            whole ? NULL : list[i].service_id, list[i].since_ms });
     }
 }
 

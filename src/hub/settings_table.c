@@ -77,16 +77,18 @@ const struct setting_row settings_table[] = {
     TIME("pull.stall", SECOND, 3600 * SECOND, .fallback = "3m",
          IN(DEPLOYMENT, "A pull in which nothing moves for so long ends, and its deployment with it.")),
     SWITCH("drift.repair",
-           IN(DEPLOYMENT, "Repair what is not as deployed by itself, when two comparisons in a row found it so; else it is "
-                          "only shown.")),
+           IN(DEPLOYMENT,
+              "Repair what is not as deployed by itself, when two comparisons in a row found it so; else it is "
+              "only shown.")),
 
     TIME("nodes.lost_after", SECOND, DAY, .fallback = "60s",
          IN(NODES, "A node whose container engine is silent for so long is lost: what may live elsewhere is deployed "
                    "there.")),
 
     TEXT("gateway.slots", .placeholder = "DIR",
-         IN(GATEWAY, "The folder of the upstreams' files, which the router must be able to read: DATA/upstreams when not "
-                     "said.")),
+         IN(GATEWAY,
+            "The folder of the upstreams' files, which the router must be able to read: DATA/upstreams when not "
+            "said.")),
 
     BYTES("http.header_bytes", KIB, MIB, .fallback = "16KiB", IN(HTTP, "Request line and header block of a request.")),
     NUMBER("http.header_count", 8, 1024, .fallback = "64", IN(HTTP, "Header fields of a request.")),
@@ -117,20 +119,24 @@ const struct setting_row settings_table[] = {
     URL("caddy.admin_url", "CADDY_ADMIN_URL", NULL, .placeholder = "http://127.0.0.1:2019",
         IN("caddy", "Caddy's admin API.")),
     TEXT("caddy.server", .placeholder = "NAME",
-         IN("caddy", "The server of Caddy's configuration that gets the routes. Without it the one that listens on :443, "
-                     "else on :80, else one of hbcloud's own.")),
+         IN("caddy",
+            "The server of Caddy's configuration that gets the routes. Without it the one that listens on :443, "
+            "else on :80, else one of hbcloud's own.")),
     LIST("caddy.listen", .fallback = ":443", .placeholder = "LIST",
-         IN("caddy", "Where hbcloud's own server in Caddy listens, where it makes one; with :443 Caddy redirects from :80 "
-                     "by itself.")),
+         IN("caddy",
+            "Where hbcloud's own server in Caddy listens, where it makes one; with :443 Caddy redirects from :80 "
+            "by itself.")),
     TEXT("caddy.slots", .placeholder = "DIR",
          IN("caddy", "Where Caddy sees the folder gateway.slots, when it runs in a container.")),
     TEXT("caddy.issuer", .fallback = "default", .choices = "default acme internal none",
-         IN("caddy", "Who signs the certificates of the routes' domains: default (as Caddy is configured), acme "
-                     "(caddy.acme_directory), internal (Caddy's own authority), none (plain HTTP on hbcloud's own server).")),
+         IN("caddy",
+            "Who signs the certificates of the routes' domains: default (as Caddy is configured), acme "
+            "(caddy.acme_directory), internal (Caddy's own authority), none (plain HTTP on hbcloud's own server).")),
     URL("caddy.acme_directory", NULL, NULL, .placeholder = "https://acme-v02.api.letsencrypt.org/directory",
         IN("caddy", "The ACME directory, for caddy.issuer acme.")),
     TEXT("caddy.acme_ca_file", .placeholder = "FILE",
-         IN("caddy", "PEM file on Caddy's machine with the authority that signed the ACME directory's own certificate.")),
+         IN("caddy",
+            "PEM file on Caddy's machine with the authority that signed the ACME directory's own certificate.")),
     TEXT("consul.address", .env = "CONSUL_HTTP_ADDR", .placeholder = "127.0.0.1:8500",
          IN("consul", "Where Consul is.")),
     SECRET("consul.token", "CONSUL_HTTP_TOKEN", IN("consul", "Consul's ACL token.")),

@@ -22,12 +22,13 @@ static const char *const month_names[] = { "jan", "feb", "mar", "apr", "may", "j
                                            "aug", "sep", "oct", "nov", "dec", NULL };
 static const char *const weekday_names[] = { "sun", "mon", "tue", "wed", "thu", "fri", "sat", NULL };
 static const struct field fields[] = {
-    { "minute", 0, 59, NULL },        { "hour", 0, 23, NULL },            { "day of the month", 1, 31, NULL },
-    { "month", 1, 12, month_names },  { "weekday", 0, 7, weekday_names },
+    { "minute", 0, 59, NULL },           { "hour", 0, 23, NULL },
+    { "day of the month", 1, 31, NULL }, { "month", 1, 12, month_names },
+    { "weekday", 0, 7, weekday_names },
 };
 static const char *const shorthands[][2] = {
-    { "@hourly", "0 * * * *" },  { "@daily", "0 0 * * *" },   { "@midnight", "0 0 * * *" }, { "@weekly", "0 0 * * 0" },
-    { "@monthly", "0 0 1 * *" }, { "@yearly", "0 0 1 1 *" },  { "@annually", "0 0 1 1 *" },
+    { "@hourly", "0 * * * *" },  { "@daily", "0 0 * * *" },  { "@midnight", "0 0 * * *" }, { "@weekly", "0 0 * * 0" },
+    { "@monthly", "0 0 1 * *" }, { "@yearly", "0 0 1 1 *" }, { "@annually", "0 0 1 1 *" },
 };
 
 static bool read_value(const struct field *f, const char **p, int *ret)
@@ -81,7 +82,8 @@ static int read_field(const struct field *f, const char **p, uint64_t *ret, stru
     while (good && **p == ',' && *++*p);
     if (good && (**p == ' ' || **p == '\t' || !**p))
         return 0;
-    return error_set(e, ERR_VALIDATION, "\"%.*s\" is no %s of a schedule.", (int)strcspn(begin, " \t"), begin, f->title);
+    return error_set(e, ERR_VALIDATION, "\"%.*s\" is no %s of a schedule.", (int)strcspn(begin, " \t"), begin,
+                     f->title);
 }
 
 static const char *expand(const char *text)

@@ -14,8 +14,8 @@
 /* Kinds put no secret into arguments. Should one do, its name gives it away. */
 static bool sounds_secret(const char *key)
 {
-    static const char *const words[] = { "password", "passwd", "secret", "token", "credential", "apikey", "api_key",
-                                         "private" };
+    static const char *const words[] = { "password",   "passwd", "secret",  "token",
+                                         "credential", "apikey", "api_key", "private" };
     for (size_t i = 0; i < ARRAY_LEN(words); i++)
         if (strcasestr(key, words[i]))
             return true;
@@ -216,8 +216,8 @@ static int list_jobs(void *room, struct request *rq, struct reply *rp, struct er
     const char *before[1] = { NULL };
     struct jw w;
     _cleanup_buf_ struct buf b;
-    int r = request_str(rq, "cursor") ? cursor_decode(request_str(rq, "cursor"), storage, sizeof storage, before, 1, e)
-                                      : 0;
+    int r =
+        request_str(rq, "cursor") ? cursor_decode(request_str(rq, "cursor"), storage, sizeof storage, before, 1, e) : 0;
     buf_init(&b, 0);
     jw_init(&w, &b);
     jw_object(&w);
@@ -261,8 +261,7 @@ static int retry_job(void *room, struct request *rq, struct reply *rp, struct er
 }
 
 const struct api_operation job_operations[] = {
-    { "listJobs", list_jobs },   { "getJob", get_job },
-    { "cancelJob", cancel_job }, { "retryJob", retry_job },
+    { "listJobs", list_jobs },           { "getJob", get_job }, { "cancelJob", cancel_job }, { "retryJob", retry_job },
     { "listSchedules", list_schedules },
 };
 const size_t job_operation_count = ARRAY_LEN(job_operations);

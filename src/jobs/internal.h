@@ -76,7 +76,7 @@ int row_insert(struct store_conn *c, const char *kind, const json_t *arguments, 
                const char *schedule, char ret_id[ID_LEN + 1], struct error *e);
 
 /* documents.c */
-#define JOB_COLUMNS                                                                                             \
+#define JOB_COLUMNS                                                                                               \
     "id, kind, arguments, state, attempt, interrupted, next_run_at, deadline_at, cancel_requested_at, schedule, " \
     "reason, created_at, started_at, ended_at, lease_owner, lease_expires_at"
 void job_write(struct jobs *j, struct jw *w, struct store_rows *rows); /* of a row of JOB_COLUMNS */

@@ -144,9 +144,13 @@ static struct row_end end_of(const struct worker *w, const struct taken *t, int 
     if (r != JOB_DONE && w->cancelled && !w->stopping)
         return (struct row_end){ .state = "cancelled", .reason = reason ? reason : "Cancelled.", .next_run_ms = now };
     if (r == JOB_AGAIN) /* at once in the next hub when this one ends */
-        return (struct row_end){ .state = "waiting", .reason = reason, .next_run_ms = now + (w->stopping ? 0 : pause),
+        return (struct row_end){ .state = "waiting",
+                                 .reason = reason,
+                                 .next_run_ms = now + (w->stopping ? 0 : pause),
                                  .interrupted = w->stopping };
-    return (struct row_end){ .state = r == JOB_DONE ? "done" : "failed", .reason = r < 0 ? reason : NULL, .next_run_ms = now };
+    return (struct row_end){ .state = r == JOB_DONE ? "done" : "failed",
+                             .reason = r < 0 ? reason : NULL,
+                             .next_run_ms = now };
 }
 
 static void work_on(struct worker *w, struct taken *t)
@@ -250,11 +254,13 @@ static int run_forget(void *ctx, struct job *job UNUSED, struct error *e)
 /* The engine's own housekeeping is a job as any other. */
 static int schedule_forgetting(struct jobs *j, struct error *e)
 {
-    struct job_kind kind = { .name = FORGET_KIND, .run = run_forget, .ctx = j, .title = "Forget jobs that ended long ago",
-                             .max_attempts = 5 };
+    struct job_kind kind = {
+        .name = FORGET_KIND, .run = run_forget, .ctx = j, .title = "Forget jobs that ended long ago", .max_attempts = 5
+    };
     int r = jobs_register(j, &kind, e);
     return r < 0 ? r
-                 : jobs_schedule(j, &(struct job_schedule){ .name = FORGET_KIND, .kind = FORGET_KIND, .cron = "23 * * * *" }, e);
+                 : jobs_schedule(
+                       j, &(struct job_schedule){ .name = FORGET_KIND, .kind = FORGET_KIND, .cron = "23 * * * *" }, e);
 }
 
 int jobs_open(struct store *store, unsigned workers, bool sole_owner, struct jobs **ret, struct error *e)

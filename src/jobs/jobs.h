@@ -35,7 +35,8 @@ struct job_kind {
     int max_attempts;    /* tries that ended by themselves or with their hub; 0: as many as the deadline allows */
     int64_t deadline_ms; /* from its making, for jobs made without one; 0: 1 h */
     int max_parallel;    /* at once in one hub, so that long work leaves workers to others; 0: as many as there are */
-    const char *instead; /* a sentence: how such a job is cancelled and tried again, when not as a job; NULL: as a job */
+    const char
+        *instead; /* a sentence: how such a job is cancelled and tried again, when not as a job; NULL: as a job */
 };
 
 #define JOB_KINDS_MAX 32

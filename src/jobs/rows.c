@@ -21,11 +21,12 @@ static void read_due(struct store_rows *rows, struct taken *ret)
 static int find_due(struct jobs *j, struct store_conn *c, int64_t now, struct taken *ret, struct error *e)
 {
     _cleanup_rows_ struct store_rows *rows = NULL;
-    int r = store_query(c, e, &rows,
-                        "SELECT id, kind, arguments, attempt, deadline_at, fence, interrupted, cancel_requested_at, state FROM jobs "
-                        "WHERE (state = 'waiting' AND next_run_at <= $1) OR (state = 'running' AND lease_expires_at < $2) "
-                        "ORDER BY next_run_at LIMIT $3",
-                        "iii", now, now, (int64_t)DUE_MAX);
+    int r = store_query(
+        c, e, &rows,
+        "SELECT id, kind, arguments, attempt, deadline_at, fence, interrupted, cancel_requested_at, state FROM jobs "
+        "WHERE (state = 'waiting' AND next_run_at <= $1) OR (state = 'running' AND lease_expires_at < $2) "
+        "ORDER BY next_run_at LIMIT $3",
+        "iii", now, now, (int64_t)DUE_MAX);
     while (r == 0 && (r = rows_next(rows, e)) == 1) {
         /* After the machine slept our own leases have ended, too, and are renewed in a moment. */
         bool ours = str_eq(rows_text(rows, 8), "running") && job_is_here(j, rows_text(rows, 0));
@@ -86,13 +87,14 @@ int row_finish(struct jobs *j, const struct job *job, const struct row_end *end,
     _cleanup_conn_ struct store_conn *c = NULL;
     int r = store_acquire(j->store, STORE_WRITE, &c, e);
     if (r == 0)
-        r = store_exec(c, e,
-                       "UPDATE jobs SET state = $1, next_run_at = $2, reason = $3, interrupted = interrupted + $4, "
-                       "lease_owner = NULL, lease_expires_at = NULL, updated_at = $5, "
-                       "ended_at = CASE WHEN $6 = 1 THEN $5 END WHERE id = $7 AND fence = $8 AND lease_owner = $9 AND state = "
-                       "'running'",
-                       "titiiitit", end->state, end->next_run_ms, end->reason, (int64_t)end->interrupted, now,
-                       (int64_t)over, job->id, job->fence, j->owner);
+        r = store_exec(
+            c, e,
+            "UPDATE jobs SET state = $1, next_run_at = $2, reason = $3, interrupted = interrupted + $4, "
+            "lease_owner = NULL, lease_expires_at = NULL, updated_at = $5, "
+            "ended_at = CASE WHEN $6 = 1 THEN $5 END WHERE id = $7 AND fence = $8 AND lease_owner = $9 AND state = "
+            "'running'",
+            "titiiitit", end->state, end->next_run_ms, end->reason, (int64_t)end->interrupted, now, (int64_t)over,
+            job->id, job->fence, j->owner);
     if (r == 0 && store_changed(c) == 0)
         return error_set(e, ERR_CONFLICT, "Another hub has taken the job over.");
     return r == 0 ? store_commit(c, e) : r;
@@ -101,8 +103,8 @@ int row_finish(struct jobs *j, const struct job *job, const struct row_end *end,
 /* A write, not a look: the row stays locked until the caller's transaction ends, whatever the database. */
 int jobs_fence_check(struct store_conn *c, const struct job *job, struct error *e)
 {
-    int r = store_exec(c, e, "UPDATE jobs SET updated_at = $1 WHERE id = $2 AND fence = $3 AND state = 'running'", "iti",
-                       clock_now_ms(), job->id, job->fence);
+    int r = store_exec(c, e, "UPDATE jobs SET updated_at = $1 WHERE id = $2 AND fence = $3 AND state = 'running'",
+                       "iti", clock_now_ms(), job->id, job->fence);
     if (r == 0 && store_changed(c) == 0)
         r = error_set(e, ERR_CONFLICT, "Another hub has taken the job %s over; nothing was written.", job->id);
     return r;
@@ -133,7 +135,8 @@ static size_t busy_jobs(struct jobs *j, struct held *ret)
 static int read_cancelled(struct store_conn *c, struct held *h, struct error *e)
 {
     _cleanup_rows_ struct store_rows *rows = NULL;
-    int r = store_query(c, e, &rows, "SELECT 1 FROM jobs WHERE id = $1 AND cancel_requested_at IS NOT NULL", "t", h->id);
+    int r =
+        store_query(c, e, &rows, "SELECT 1 FROM jobs WHERE id = $1 AND cancel_requested_at IS NOT NULL", "t", h->id);
     if (r == 0 && (r = rows_next(rows, e)) == 1)
         h->cancelled = true;
     return r < 0 ? r : 0;
@@ -142,7 +145,8 @@ static int read_cancelled(struct store_conn *c, struct held *h, struct error *e)
 static int renew_one(struct jobs *j, struct store_conn *c, struct held *h, struct error *e)
 {
     int r = store_exec(
-        c, e, "UPDATE jobs SET lease_expires_at = $1 WHERE id = $2 AND lease_owner = $3 AND fence = $4 AND state = 'running'",
+        c, e,
+        "UPDATE jobs SET lease_expires_at = $1 WHERE id = $2 AND lease_owner = $3 AND fence = $4 AND state = 'running'",
         "itti", clock_now_ms() + LEASE_MS, h->id, j->owner, h->fence);
     h->lost = r == 0 && store_changed(c) == 0;
     return r == 0 && !h->lost ? read_cancelled(c, h, e) : r;
@@ -187,10 +191,11 @@ int rows_forget_ended(struct jobs *j, struct error *e)
         r = store_exec(c, e, "DELETE FROM jobs WHERE state IN ('done', 'failed', 'cancelled') AND updated_at < $1", "i",
                        clock_now_ms() - KEPT_MS);
     if (r == 0)
-        r = store_exec(c, e,
-                       "DELETE FROM jobs WHERE id IN (SELECT id FROM jobs WHERE state IN ('done', 'failed', 'cancelled') "
-                       "ORDER BY updated_at DESC LIMIT 100000 OFFSET $1)",
-                       "i", (int64_t)JOBS_ENDED_MAX);
+        r = store_exec(
+            c, e,
+            "DELETE FROM jobs WHERE id IN (SELECT id FROM jobs WHERE state IN ('done', 'failed', 'cancelled') "
+            "ORDER BY updated_at DESC LIMIT 100000 OFFSET $1)",
+            "i", (int64_t)JOBS_ENDED_MAX);
     return r == 0 ? store_commit(c, e) : r;
 }
 
@@ -327,7 +332,8 @@ int jobs_retry(struct jobs *j, const char *id, struct error *e)
     if (r == 0)
         r = check_kind(j, &f, e);
     if (r == 0 && !str_eq(f.state, "failed") && !str_eq(f.state, "cancelled"))
-        r = error_set(e, ERR_CONFLICT, "Only a job that failed or was cancelled is tried again; this one is %s.", f.state);
+        r = error_set(e, ERR_CONFLICT, "Only a job that failed or was cancelled is tried again; this one is %s.",
+                      f.state);
     if (r == 0)
         r = store_exec(c, e,
                        "UPDATE jobs SET state = 'waiting', next_run_at = $1, deadline_at = $2, interrupted = attempt, "

@@ -39,24 +39,28 @@ static int check(const struct job_schedule *s, struct error *e)
 }
 
 /* A definition that is as it was keeps its next time: what was missed is caught up. */
-static int upsert(struct store_conn *c, const struct job_schedule *s, const json_t *arguments, int64_t now, int64_t next,
-                  struct error *e)
+static int upsert(struct store_conn *c, const struct job_schedule *s, const json_t *arguments, int64_t now,
+                  int64_t next, struct error *e)
 {
     const char *zone = s->time_zone ? s->time_zone : "UTC";
     int r = store_exec(c, e,
                        "DELETE FROM job_schedules WHERE name = $1 AND NOT (kind = $2 AND time_zone = $3 AND "
                        "COALESCE(cron, '') = $4 AND COALESCE(every_ms, 0) = $5)",
-                       "ttt" "ti", s->name, s->kind, zone, s->cron ? s->cron : "", s->every_ms);
+                       "ttt"
+                       "ti",
+                       s->name, s->kind, zone, s->cron ? s->cron : "", s->every_ms);
     if (r == 0 && s->cron)
-        r = store_exec(c, e,
-                       "INSERT INTO job_schedules (name, kind, arguments, cron, time_zone, next_at, created_at, updated_at) "
-                       "VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (name) DO UPDATE SET arguments = excluded.arguments",
-                       "ttjttiii", s->name, s->kind, arguments, s->cron, zone, next, now, now);
+        r = store_exec(
+            c, e,
+            "INSERT INTO job_schedules (name, kind, arguments, cron, time_zone, next_at, created_at, updated_at) "
+            "VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (name) DO UPDATE SET arguments = excluded.arguments",
+            "ttjttiii", s->name, s->kind, arguments, s->cron, zone, next, now, now);
     else if (r == 0)
-        r = store_exec(c, e,
-                       "INSERT INTO job_schedules (name, kind, arguments, every_ms, time_zone, next_at, created_at, updated_at) "
-                       "VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (name) DO UPDATE SET arguments = excluded.arguments",
-                       "ttjitiii", s->name, s->kind, arguments, s->every_ms, zone, next, now, now);
+        r = store_exec(
+            c, e,
+            "INSERT INTO job_schedules (name, kind, arguments, every_ms, time_zone, next_at, created_at, updated_at) "
+            "VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (name) DO UPDATE SET arguments = excluded.arguments",
+            "ttjitiii", s->name, s->kind, arguments, s->every_ms, zone, next, now, now);
     return r;
 }
 
@@ -96,8 +100,8 @@ static int names_where(struct store_conn *c, int64_t due_at, schedule_name *ret,
 {
     size_t n = 0;
     _cleanup_rows_ struct store_rows *rows = NULL;
-    int r = store_query(c, e, &rows, "SELECT name FROM job_schedules WHERE next_at <= $1 ORDER BY next_at LIMIT $2", "ii",
-                        due_at, (int64_t)JOB_SCHEDULES_MAX);
+    int r = store_query(c, e, &rows, "SELECT name FROM job_schedules WHERE next_at <= $1 ORDER BY next_at LIMIT $2",
+                        "ii", due_at, (int64_t)JOB_SCHEDULES_MAX);
     while (r == 0 && (r = rows_next(rows, e)) == 1) {
         str_copy(ret[n++], sizeof ret[0], rows_text(rows, 0));
         r = 0;
@@ -137,11 +141,12 @@ struct slot {
 static int read_slot(struct store_conn *c, const char *name, int64_t now, struct slot *ret, struct error *e)
 {
     _cleanup_rows_ struct store_rows *rows = NULL;
-    int r = store_query(c, e, &rows,
-                        "SELECT s.kind, s.arguments, s.cron, s.every_ms, s.time_zone, s.next_at, (SELECT COUNT(*) FROM jobs j "
-                        "WHERE j.id = s.last_job_id AND j.state IN ('waiting', 'running')) FROM job_schedules s WHERE "
-                        "s.name = $1 AND s.next_at <= $2",
-                        "ti", name, now);
+    int r = store_query(
+        c, e, &rows,
+        "SELECT s.kind, s.arguments, s.cron, s.every_ms, s.time_zone, s.next_at, (SELECT COUNT(*) FROM jobs j "
+        "WHERE j.id = s.last_job_id AND j.state IN ('waiting', 'running')) FROM job_schedules s WHERE "
+        "s.name = $1 AND s.next_at <= $2",
+        "ti", name, now);
     if (r == 0)
         r = rows_next(rows, e);
     if (r != 1)
@@ -157,20 +162,23 @@ static int read_slot(struct store_conn *c, const char *name, int64_t now, struct
 }
 
 /* In the transaction that read the slot: one job, and the next time after now, however many were missed. */
-static int make_job(struct jobs *j, struct store_conn *c, const char *name, struct slot *s, int64_t now, struct error *e)
+static int make_job(struct jobs *j, struct store_conn *c, const char *name, struct slot *s, int64_t now,
+                    struct error *e)
 {
     const struct job_kind *k = job_kind_of(j, s->kind);
     int64_t deadline = now + (k && k->deadline_ms ? k->deadline_ms : DEADLINE_MS);
     int r = next_time(s->cron[0] ? s->cron : NULL, s->every_ms, s->zone, s->at, now, &s->next, e);
     if (r == 0 && s->busy)
-        return store_exec(c, e, "UPDATE job_schedules SET next_at = $1, skipped = skipped + 1, updated_at = $2 WHERE name = $3",
-                          "iit", s->next, now, name);
+        return store_exec(
+            c, e, "UPDATE job_schedules SET next_at = $1, skipped = skipped + 1, updated_at = $2 WHERE name = $3",
+            "iit", s->next, now, name);
     if (r == 0)
         r = row_insert(c, s->kind, s->arguments, now, deadline, name, s->job_id, e);
     if (r == 0)
-        r = store_exec(c, e,
-                       "UPDATE job_schedules SET next_at = $1, last_at = $2, last_job_id = $3, updated_at = $4 WHERE name = $5",
-                       "iitit", s->next, s->at, s->job_id, now, name);
+        r = store_exec(
+            c, e,
+            "UPDATE job_schedules SET next_at = $1, last_at = $2, last_job_id = $3, updated_at = $4 WHERE name = $5",
+            "iitit", s->next, s->at, s->job_id, now, name);
     return r;
 }
 
@@ -246,10 +254,11 @@ int list_schedules(void *room, struct request *rq UNUSED, struct reply *rp, stru
     _cleanup_rows_ struct store_rows *rows = NULL;
     int r = store_acquire(j->store, STORE_READ, &c, e);
     if (r == 0)
-        r = store_query(c, e, &rows,
-                        "SELECT s.name, s.kind, s.cron, s.every_ms, s.time_zone, s.next_at, s.last_at, s.last_job_id, j.state, "
-                        "s.skipped FROM job_schedules s LEFT JOIN jobs j ON j.id = s.last_job_id ORDER BY s.name",
-                        "");
+        r = store_query(
+            c, e, &rows,
+            "SELECT s.name, s.kind, s.cron, s.every_ms, s.time_zone, s.next_at, s.last_at, s.last_job_id, j.state, "
+            "s.skipped FROM job_schedules s LEFT JOIN jobs j ON j.id = s.last_job_id ORDER BY s.name",
+            "");
     if (r < 0)
         return r;
     jw_object(&w);

@@ -309,7 +309,8 @@ int zone_load(const char *name, const char *directory, struct zone **ret, struct
     (void)snprintf(path, sizeof path, "%s/%s", directory ? directory : ZONE_DIRECTORY, name);
     int r = good_name(name) ? file_read(path, FILE_MAX, &bytes, &len) : -ENOENT;
     if (r == -ENOENT || r == -ENOTDIR || r == -EISDIR)
-        r = error_set(e, ERR_VALIDATION, "There is no time zone \"%.64s\" on this machine (Debian keeps them in the package tzdata).",
+        r = error_set(e, ERR_VALIDATION,
+                      "There is no time zone \"%.64s\" on this machine (Debian keeps them in the package tzdata).",
                       name);
     else if (r < 0)
         r = error_errno(e, r, "Cannot read the time zone %s", path);

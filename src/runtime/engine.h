@@ -82,7 +82,8 @@ struct engine_spec {
     const char *user, *working_directory, *hostname, *stop_signal;
     const char *network;      /* the first one, by name; others are joined before the start */
     const json_t *networks;   /* array of {name, aliases: [..]}; the first is `network` */
-    const json_t *extra_hosts, *dns, *capabilities_added, *capabilities_dropped, *security_options; /* arrays of strings */
+    const json_t *extra_hosts, *dns, *capabilities_added, *capabilities_dropped,
+        *security_options; /* arrays of strings */
     const json_t *devices;    /* array of {source, target, permissions} */
     const json_t *sysctls;    /* object of strings */
     const json_t *ulimits;    /* array of {name, soft, hard} */
@@ -181,8 +182,10 @@ struct engine_ops {
     /* `credentials` may be NULL: an anonymous pull. */
     int (*pull)(struct container_engine *g, const char *reference, const struct engine_credentials *credentials,
                 engine_progress_fn fn, void *ctx, struct error *e);
-    int (*image_tag)(struct container_engine *g, const char *id, const char *repository, const char *tag, struct error *e);
-    int (*image_remove)(struct container_engine *g, const char *reference, struct error *e); /* a tag or an id; gone: 0 */
+    int (*image_tag)(struct container_engine *g, const char *id, const char *repository, const char *tag,
+                     struct error *e);
+    int (*image_remove)(struct container_engine *g, const char *reference,
+                        struct error *e); /* a tag or an id; gone: 0 */
     int (*volume_ensure)(struct container_engine *g, const char *name, const json_t *labels, struct error *e);
     int (*volume_remove)(struct container_engine *g, const char *name, struct error *e);
     int (*volumes)(struct container_engine *g, struct engine_volume **ret, size_t *ret_n, struct error *e);

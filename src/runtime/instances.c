@@ -34,9 +34,9 @@ static void put_tally(json_t *d, const struct tally *t)
     int64_t ordinal = json_int(d, "ordinal", 1), own = json_int(d, "instances.wanted", 1);
     bool running = str_eq(json_str(d, "container.state"), "running");
     bool healthy = running && str_eq(json_str(d, "status.health"), "healthy");
-    json_t *instances = json_pack("{s:I, s:I, s:I}", "wanted",
-                                  (json_int_t)(t->lowest && t->lowest < ordinal ? t->wanted : own), "running",
-                                  (json_int_t)t->running + running, "healthy", (json_int_t)t->healthy + healthy);
+    json_t *instances =
+        json_pack("{s:I, s:I, s:I}", "wanted", (json_int_t)(t->lowest && t->lowest < ordinal ? t->wanted : own),
+                  "running", (json_int_t)t->running + running, "healthy", (json_int_t)t->healthy + healthy);
     (void)json_put(d, "ordinal", json_integer(ordinal));
     (void)json_put(d, "instances", instances);
     if (!json_object_get(d, "placement"))

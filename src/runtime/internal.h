@@ -64,7 +64,8 @@ void node_put_time(json_t *document, const char *path, int64_t ms);
 int node_set_engine(struct runtime *r, const char *node_id, const struct engine_info *info, struct error *e);
 int node_set_lost(struct runtime *r, const char *node_id, int64_t silent_ms, struct error *e);
 /* A node was (not) seen for so long; `write`: into the database, too. */
-int node_beat(struct runtime *r, const char *node_id, int64_t observed_ms, int64_t answered_ms, bool write, struct error *e);
+int node_beat(struct runtime *r, const char *node_id, int64_t observed_ms, int64_t answered_ms, bool write,
+              struct error *e);
 /* steward.c */
 int steward_start(struct runtime *r, struct steward **ret, struct error *e);
 void steward_stop(struct steward *s);

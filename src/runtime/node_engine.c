@@ -121,17 +121,17 @@ static int lacks(struct error *e)
     return error_set(e, ERR_CONFLICT, "The container engine of this node does not offer that.");
 }
 
-#define FORWARD(op, parameters, ...)                                            \
-    static int n_##op parameters                                                \
-    {                                                                           \
-        struct node_engine *n = (struct node_engine *)g;                        \
-        struct engine_link *l = NULL;                                           \
-        int res = take(n, &l, e);                                               \
-        if (res < 0)                                                            \
-            return res;                                                         \
-        res = l->engine->ops->op ? l->engine->ops->op(__VA_ARGS__) : lacks(e);  \
-        give(n, l, res);                                                        \
-        return res;                                                             \
+#define FORWARD(op, parameters, ...)                                           \
+    static int n_##op parameters                                               \
+    {                                                                          \
+        struct node_engine *n = (struct node_engine *)g;                       \
+        struct engine_link *l = NULL;                                          \
+        int res = take(n, &l, e);                                              \
+        if (res < 0)                                                           \
+            return res;                                                        \
+        res = l->engine->ops->op ? l->engine->ops->op(__VA_ARGS__) : lacks(e); \
+        give(n, l, res);                                                       \
+        return res;                                                            \
     }
 
 #define G struct container_engine *g
@@ -147,8 +147,8 @@ FORWARD(stop, (G, const char *id, int grace_s, E), REAL, id, grace_s, e)
 FORWARD(restart, (G, const char *id, int grace_s, E), REAL, id, grace_s, e)
 FORWARD(remove, (G, const char *id, bool force, E), REAL, id, force, e)
 FORWARD(rename, (G, const char *id, const char *name, E), REAL, id, name, e)
-FORWARD(logs, (G, const char *id, const struct engine_log_request *rq, engine_log_fn fn, void *ctx, E), REAL, id, rq, fn,
-        ctx, e)
+FORWARD(logs, (G, const char *id, const struct engine_log_request *rq, engine_log_fn fn, void *ctx, E), REAL, id, rq,
+        fn, ctx, e)
 FORWARD(stats, (G, const char *id, struct engine_stats *ret, E), REAL, id, ret, e)
 FORWARD(image, (G, const char *reference, struct engine_image *ret, E), REAL, reference, ret, e)
 FORWARD(pull,
@@ -162,9 +162,10 @@ FORWARD(volumes, (G, struct engine_volume **ret, size_t *ret_n, E), REAL, ret, r
 FORWARD(network_ensure, (G, const char *name, bool internal, const json_t *labels, E), REAL, name, internal, labels, e)
 FORWARD(network_remove, (G, const char *name, E), REAL, name, e)
 FORWARD(networks, (G, struct engine_network **ret, size_t *ret_n, E), REAL, ret, ret_n, e)
-FORWARD(put_file, (G, const char *id, const char *path, unsigned mode, const void *bytes, size_t len, E), REAL, id, path,
-        mode, bytes, len, e)
-FORWARD(get_archive, (G, const char *id, const char *path, engine_archive_fn fn, void *ctx, E), REAL, id, path, fn, ctx, e)
+FORWARD(put_file, (G, const char *id, const char *path, unsigned mode, const void *bytes, size_t len, E), REAL, id,
+        path, mode, bytes, len, e)
+FORWARD(get_archive, (G, const char *id, const char *path, engine_archive_fn fn, void *ctx, E), REAL, id, path, fn, ctx,
+        e)
 FORWARD(follow, (G, int64_t since_ms, engine_event_fn fn, void *ctx, const _Atomic bool *stop, E), REAL, since_ms, fn,
         ctx, stop, e)
 
@@ -175,11 +176,11 @@ static void n_free(struct container_engine *g UNUSED)
 
 #define OP(op) .op = n_##op
 static const struct engine_ops node_ops = {
-    OP(info),         OP(list),          OP(inspect),       OP(environment),    OP(create),         OP(start),
-    OP(stop),         OP(restart),       OP(remove),        OP(rename),         OP(logs),           OP(stats),
-    OP(image),        OP(pull),          OP(image_tag),     OP(image_remove),   OP(volume_ensure),  OP(volume_remove),
-    OP(volumes),      OP(network_ensure), OP(network_remove), OP(networks),     OP(put_file),       OP(get_archive),
-    OP(follow),       OP(free),
+    OP(info),    OP(list),           OP(inspect),        OP(environment),  OP(create),        OP(start),
+    OP(stop),    OP(restart),        OP(remove),         OP(rename),       OP(logs),          OP(stats),
+    OP(image),   OP(pull),           OP(image_tag),      OP(image_remove), OP(volume_ensure), OP(volume_remove),
+    OP(volumes), OP(network_ensure), OP(network_remove), OP(networks),     OP(put_file),      OP(get_archive),
+    OP(follow),  OP(free),
 };
 
 /* ---- making and ending ---- */

@@ -29,13 +29,13 @@ struct node_engine {
     struct runtime_engine_state state;
     int64_t answered_ms;          /* monotonic; when it last did, or was first asked */
     int64_t beat_ms, written_ms;  /* monotonic: the reckoning of uptime */
-    int64_t fence_before_ms;      /* wall clock: a container made before it may be one that lives elsewhere now; 0 none */
+    int64_t fence_before_ms; /* wall clock: a container made before it may be one that lives elsewhere now; 0 none */
     bool lost;
-    _Atomic bool gone;    /* written under the lock */
+    _Atomic bool gone; /* written under the lock */
 
     pthread_t follower, pulse;
     bool following, pulsing;
-    _Atomic bool stop, cut;       /* cut: the stream of events is given up, to begin anew */
+    _Atomic bool stop, cut; /* cut: the stream of events is given up, to begin anew */
 };
 
 /* Makes the engine of a node and its threads (when the runtime runs), or lets it connect anew after a change of the

@@ -135,8 +135,9 @@ static const struct {
     const char *kind, *hint;
 } hints[] = {
     { "local", "Is the engine running, and does it listen there?" },
-    { "ssh", "From the hub's machine `ssh USER@HOST docker version` must work with this key: it belongs into the user's "
-             "authorized_keys, and the user into the group docker." },
+    { "ssh",
+      "From the hub's machine `ssh USER@HOST docker version` must work with this key: it belongs into the user's "
+      "authorized_keys, and the user into the group docker." },
     { "tls", "The engine must ask for client certificates (--tlsverify), its own certificate must name this host, and "
              "`authority` must have signed it." },
     { "portainer", "Make an access token in Portainer (My account), and take the endpoint's number from its address." },

@@ -134,7 +134,8 @@ static bool trouble_of(struct runtime *r, struct node_engine *n, struct runtime_
         return false;
     (void)pthread_mutex_lock(&n->lock);
     bool silent = n->state.asked && !n->state.available;
-    *ret = (struct runtime_trouble){ .failed = n->lost, .since_ms = clock_now_ms() - (clock_mono_ms() - n->answered_ms) };
+    *ret =
+        (struct runtime_trouble){ .failed = n->lost, .since_ms = clock_now_ms() - (clock_mono_ms() - n->answered_ms) };
     str_copy(ret->reason, sizeof ret->reason, n->state.reason);
     (void)pthread_mutex_unlock(&n->lock);
     str_copy(ret->id, sizeof ret->id, x->id);

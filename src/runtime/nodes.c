@@ -45,7 +45,8 @@ static int write_row(struct runtime *r, const json_t *d, int64_t version, struct
             "labels = excluded.labels, engine = excluded.engine, version = excluded.version, updated_at = excluded.updated_at",
             "tttttjjtjjjjiii", json_str(d, "id"), json_str(d, "name"), json_str(d, "type"), json_str(d, "provider"),
             json_str(d, "region"), json_at(d, "resources"), json_at(d, "networking"), json_str(d, "status"),
-            json_at(d, "monitoring"), json_at(d, "metadata"), json_at(d, "labels"), json_at(d, "engine"), version, created, now);
+            json_at(d, "monitoring"), json_at(d, "metadata"), json_at(d, "labels"), json_at(d, "engine"), version,
+            created, now);
     return res == 0 ? store_commit(c, e) : res;
 }
 

@@ -128,9 +128,7 @@ static int none(const struct placing *p, struct error *e)
 
 static int begin(struct placing *p, struct runtime *r, const json_t *placement, struct error *e)
 {
-    *p = (struct placing){ .runtime = r,
-                           .nodes = json_at(placement, "nodes"),
-                           .labels = json_at(placement, "labels") };
+    *p = (struct placing){ .runtime = r, .nodes = json_at(placement, "nodes"), .labels = json_at(placement, "labels") };
     int res = check_names(r, p->nodes, e);
     if (res < 0)
         return res;

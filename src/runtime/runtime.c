@@ -123,10 +123,11 @@ static int no_engine(struct runtime *r, const char *node_id, struct error *e)
     if (str_eq(node_id, r->hub_id))
         return error_set(e, ERR_UNAVAILABLE, "No container engine is configured.");
     int res = runtime_node(r, node_id, &x, e);
-    return res < 0 ? res
-                   : error_set(e, ERR_UNAVAILABLE,
-                               "Node %s has no container engine that hbcloud could reach: say in its `engine` where it is.",
-                               x->name);
+    return res < 0
+               ? res
+               : error_set(e, ERR_UNAVAILABLE,
+                           "Node %s has no container engine that hbcloud could reach: say in its `engine` where it is.",
+                           x->name);
 }
 
 int runtime_node_engine_state(struct runtime *r, const char *node_id, struct runtime_engine_state *ret, struct error *e)

@@ -68,7 +68,8 @@ struct runtime_engine_state {
     struct engine_info info;
 };
 void runtime_engine_state(struct runtime *r, struct runtime_engine_state *ret); /* of the hub's own node */
-int runtime_node_engine_state(struct runtime *r, const char *node_id, struct runtime_engine_state *ret, struct error *e);
+int runtime_node_engine_state(struct runtime *r, const char *node_id, struct runtime_engine_state *ret,
+                              struct error *e);
 
 /* ---- placement: {nodes: [names], labels: {k: v}}, both may be absent ---- */
 /* The nodes of `n` instances: among the active ones that are named and carry the labels, spread, the least loaded

@@ -13,16 +13,16 @@ struct scheduler_spec {
      * every machine and address of the cluster: host_ip must be "" or "0.0.0.0". */
     const struct engine_spec *container;
     unsigned replicas;
-    const json_t *constraints;  /* array of strings, "node.labels.room==cellar" */
-    unsigned parallelism;       /* instances changed at once; 0: 1 */
-    int64_t monitor_ms;         /* how long a new instance is looked at before the next; 0: 5000 */
-    bool stop_first;            /* else the new one starts first */
+    const json_t *constraints; /* array of strings, "node.labels.room==cellar" */
+    unsigned parallelism; /* instances changed at once; 0: 1 */
+    int64_t monitor_ms; /* how long a new instance is looked at before the next; 0: 5000 */
+    bool stop_first; /* else the new one starts first */
 };
 
 enum scheduler_state {
-    SCHEDULER_SETTLED,     /* as asked for, or never updated */
+    SCHEDULER_SETTLED, /* as asked for, or never updated */
     SCHEDULER_UPDATING,
-    SCHEDULER_PAUSED,      /* gave up and waits for someone */
+    SCHEDULER_PAUSED, /* gave up and waits for someone */
     SCHEDULER_ROLLING_BACK,
     SCHEDULER_ROLLED_BACK, /* by itself or when asked: the previous spec is in force */
 };
@@ -31,8 +31,8 @@ struct scheduler_status {
     enum scheduler_state state;
     unsigned wanted, running; /* instances; running ones of the spec in force only */
     char *image;
-    char *message;            /* about the update, in the scheduler's words; NULL none */
-    char *failure;            /* of the instance that failed last; NULL none */
+    char *message; /* about the update, in the scheduler's words; NULL none */
+    char *failure; /* of the instance that failed last; NULL none */
 };
 void scheduler_status_done(struct scheduler_status *s);
 
@@ -43,7 +43,7 @@ struct scheduler_ops {
                   struct error *e);
     int (*status)(struct container_scheduler *s, const char *name, struct scheduler_status *ret, struct error *e);
     int (*rollback)(struct container_scheduler *s, const char *name, struct error *e); /* to the spec before */
-    int (*remove)(struct container_scheduler *s, const char *name, struct error *e);   /* volumes stay; gone: 0 */
+    int (*remove)(struct container_scheduler *s, const char *name, struct error *e); /* volumes stay; gone: 0 */
     void (*free)(struct container_scheduler *s);
 };
 struct container_scheduler { /* embedded first in the implementation's struct */

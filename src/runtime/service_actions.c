@@ -104,9 +104,8 @@ static int each_instance(struct runtime *r, const struct target *t, action_fn ac
         struct work w[AT_ONCE];
         size_t n = t->n - from < AT_ONCE ? t->n - from : AT_ONCE;
         for (size_t i = 0; i < n; i++)
-            w[i] = (struct work){
-                .runtime = r, .instance = t->instances[from + i], .action = action, .abandon = abandon
-            };
+            w[i] =
+                (struct work){ .runtime = r, .instance = t->instances[from + i], .action = action, .abandon = abandon };
         work_at_once(w, n);
         for (size_t i = 0; i < n; i++) {
             *ret_any = *ret_any || w[i].has_container;
@@ -226,7 +225,8 @@ static int take_away(struct container_engine *g, const char *id, int grace_s, st
 
 /* With its snapshot it may take long: that is a job's. It may still fail (a full disk): then the volume stays, and the
  * job says why. */
-static int remove_volume(struct runtime *r, const struct request *rq, const json_t *d, const char *name, struct error *e)
+static int remove_volume(struct runtime *r, const struct request *rq, const json_t *d, const char *name,
+                         struct error *e)
 {
     char job[37];
     struct container_engine *engine = NULL;
@@ -282,10 +282,11 @@ static int refuse_lost(struct runtime *r, const struct target *t, struct error *
         _cleanup_json_ json_t *d = entity_document(t->instances[i]);
         _cleanup_entity_ struct entity *node = table_get(r->nodes, json_str(d, "nodeId"));
         if (json_str(d, "container.id") && node && is_lost(r, node->id))
-            return error_set(e, ERR_UNAVAILABLE,
-                             "Node %s, where an instance of it lives, does not answer. Remove the service when the node "
-                             "is back, or give up what is there (abandon).",
-                             node->name);
+            return error_set(
+                e, ERR_UNAVAILABLE,
+                "Node %s, where an instance of it lives, does not answer. Remove the service when the node "
+                "is back, or give up what is there (abandon).",
+                node->name);
     }
     return 0;
 }

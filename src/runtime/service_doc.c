@@ -58,14 +58,14 @@ json_t *service_document_new(const char *node_id, const char *service_id, const 
         "{s:s, s:s, s:s, s:s, s:s, s:n, s:b, s:n, s:{}, s:{s:s, s:s, s:[], s:[], s:[], s:n, s:n, s:n, s:{s:n, s:n}, s:n, s:n, s:n, s:n},"
         " s:{s:n, s:o, s:n, s:{s:s?, s:i, s:i, s:i, s:i, s:n}, s:n, s:[]}, s:{s:n, s:n, s:[]},"
         " s:{s:s, s:s, s:n, s:n, s:n}, s:{s:s, s:n, s:n, s:s, s:s}}",
-        "id", id_new(id), "serviceId", service_id, "name", c->name, "type", guess_type(c, image.name), "nodeId", node_id,
-        "placement", "managed", 0, "environment", "labels", "container", "image", image.name, "tag", image.tag, "ports",
-        "environment", "volumes", "id", "digest", "command", "resources", "cpu", "memory", "state", "restartCount",
-        "createdAt", "tty", "networking", "internalPort", "domains", label_domains(c), "caddyConfig", "healthCheck",
-        "path", health_path, "interval", 10, "timeout", 5, "retries", 3, "startPeriod", 30, "command", "url", "ports",
-        "monitoring", "datadogService", "consulServiceId", "alerts", "status", "deployment", "stopped", "health",
-        "unknown", "lastHealthCheck", "uptime", "message", "metadata", "version", image.tag[0] ? image.tag : "unknown",
-        "deployedAt", "deployedBy", "createdAt", at, "updatedAt", at);
+        "id", id_new(id), "serviceId", service_id, "name", c->name, "type", guess_type(c, image.name), "nodeId",
+        node_id, "placement", "managed", 0, "environment", "labels", "container", "image", image.name, "tag", image.tag,
+        "ports", "environment", "volumes", "id", "digest", "command", "resources", "cpu", "memory", "state",
+        "restartCount", "createdAt", "tty", "networking", "internalPort", "domains", label_domains(c), "caddyConfig",
+        "healthCheck", "path", health_path, "interval", 10, "timeout", 5, "retries", 3, "startPeriod", 30, "command",
+        "url", "ports", "monitoring", "datadogService", "consulServiceId", "alerts", "status", "deployment", "stopped",
+        "health", "unknown", "lastHealthCheck", "uptime", "message", "metadata", "version",
+        image.tag[0] ? image.tag : "unknown", "deployedAt", "deployedBy", "createdAt", at, "updatedAt", at);
 }
 
 /* ---- facts of the container ---- */

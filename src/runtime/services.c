@@ -274,7 +274,8 @@ int services_load(struct runtime *r, struct error *e)
     table_load_begin(r->services);
     while (res == 0 && (res = rows_next(rows, e)) == 1) {
         _cleanup_json_ json_t *d = row_document(rows);
-        res = load_uptime(r, d) < 0 ? error_set(e, ERR_INTERNAL, "No memory.") : service_remember_locked(r, d, rows_int(rows, 13), e);
+        res = load_uptime(r, d) < 0 ? error_set(e, ERR_INTERNAL, "No memory.")
+                                    : service_remember_locked(r, d, rows_int(rows, 13), e);
     }
     table_load_end(r->services);
     if (res == 0)

@@ -119,7 +119,7 @@ static int create_helper(struct container_engine *g, const char *job_id, const c
 {
     char name[64];
     const char *command[] = { "never-started", NULL };
-    struct engine_mount mount = { (char *)(uintptr_t) "volume", (char *)(uintptr_t)volume, (char *)(uintptr_t)MOUNTED_AT,
+    struct engine_mount mount = { (char *)(uintptr_t)"volume", (char *)(uintptr_t)volume, (char *)(uintptr_t)MOUNTED_AT,
                                   true };
     _cleanup_json_ json_t *labels = json_pack("{s:s}", LABEL_HELPER, job_id);
     (void)snprintf(name, sizeof name, "hbcloud-snapshot-%s", job_id);
@@ -179,8 +179,8 @@ static int record(struct volumes *v, const struct job *job, const struct snapsho
         r = store_exec(c, e,
                        "INSERT INTO volume_snapshots (id, volume, node_id, service, bytes, raw_bytes, sha256, in_use, "
                        "for_removal, created_by, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
-                       "ttttiitiiti", s->id, s->volume, s->node_id, s->service[0] ? s->service : NULL, w->stored, w->raw,
-                       sha256, (int64_t)s->in_use, (int64_t)s->for_removal, s->by, clock_now_ms());
+                       "ttttiitiiti", s->id, s->volume, s->node_id, s->service[0] ? s->service : NULL, w->stored,
+                       w->raw, sha256, (int64_t)s->in_use, (int64_t)s->for_removal, s->by, clock_now_ms());
     return r == 0 ? store_commit(c, e) : r;
 }
 
@@ -277,8 +277,8 @@ int snapshot_make(struct volumes *v, const struct job *job, struct container_eng
 
 /* ---- the API ---- */
 
-#define COLUMNS                                                                                                   \
-    "s.id, s.volume, s.node_id, COALESCE(n.name, ''), s.service, s.bytes, s.raw_bytes, s.sha256, s.in_use, "        \
+#define COLUMNS                                                                                              \
+    "s.id, s.volume, s.node_id, COALESCE(n.name, ''), s.service, s.bytes, s.raw_bytes, s.sha256, s.in_use, " \
     "s.for_removal, s.created_by, s.created_at FROM volume_snapshots s LEFT JOIN infrastructure_nodes n ON n.id = s.node_id"
 
 static void write_snapshot(const struct volumes *v, struct jw *w, struct store_rows *rows)
@@ -359,8 +359,8 @@ int list_snapshots(void *room, struct request *rq, struct reply *rp, struct erro
     struct jw w;
     _cleanup_buf_ struct buf b;
     struct store_conn *c = NULL;
-    int r = request_str(rq, "cursor") ? cursor_decode(request_str(rq, "cursor"), storage, sizeof storage, before, 1, e)
-                                      : 0;
+    int r =
+        request_str(rq, "cursor") ? cursor_decode(request_str(rq, "cursor"), storage, sizeof storage, before, 1, e) : 0;
     buf_init(&b, 0);
     jw_init(&w, &b);
     jw_array(&w);

@@ -123,10 +123,20 @@ static int run_snapshot(void *ctx, struct job *job, struct error *e)
 int volume_jobs_register(struct volumes *v, struct error *e)
 {
     const struct job_kind kinds[] = {
-        { .name = KIND_REMOVE_VOLUME, .run = run_remove, .ctx = v, .title = "Remove a volume", .max_attempts = 20,
-          .deadline_ms = DEADLINE_MS, .max_parallel = 1 },
-        { .name = KIND_SNAPSHOT_VOLUME, .run = run_snapshot, .ctx = v, .title = "Take a snapshot of a volume",
-          .max_attempts = 20, .deadline_ms = DEADLINE_MS, .max_parallel = 1 },
+        { .name = KIND_REMOVE_VOLUME,
+          .run = run_remove,
+          .ctx = v,
+          .title = "Remove a volume",
+          .max_attempts = 20,
+          .deadline_ms = DEADLINE_MS,
+          .max_parallel = 1 },
+        { .name = KIND_SNAPSHOT_VOLUME,
+          .run = run_snapshot,
+          .ctx = v,
+          .title = "Take a snapshot of a volume",
+          .max_attempts = 20,
+          .deadline_ms = DEADLINE_MS,
+          .max_parallel = 1 },
     };
     int r = 0;
     for (size_t i = 0; r == 0 && i < ARRAY_LEN(kinds); i++)

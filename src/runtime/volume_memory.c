@@ -32,12 +32,12 @@ int volumes_remember(struct volumes *v, const json_t *instance, struct error *e)
     json_array_foreach (list, i, x) {
         const char *source = json_str(x, "source");
         if (r == 0 && source && source[0] != '/')
-            r = store_exec(c, e,
-                           "INSERT INTO volume_images (node_id, volume, service, images, at) VALUES ($1, $2, $3, $4, $5) "
-                           "ON CONFLICT (node_id, volume) DO UPDATE SET service = excluded.service, images = "
-                           "excluded.images, at = excluded.at",
-                           "tttti", json_str(instance, "nodeId"), source, json_str(instance, "name"), images,
-                           clock_now_ms());
+            r = store_exec(
+                c, e,
+                "INSERT INTO volume_images (node_id, volume, service, images, at) VALUES ($1, $2, $3, $4, $5) "
+                "ON CONFLICT (node_id, volume) DO UPDATE SET service = excluded.service, images = "
+                "excluded.images, at = excluded.at",
+                "tttti", json_str(instance, "nodeId"), source, json_str(instance, "name"), images, clock_now_ms());
     }
     return r == 0 ? store_commit(c, e) : r;
 }
@@ -49,8 +49,8 @@ int volume_remembered(struct volumes *v, const char *node_id, const char *volume
     _cleanup_rows_ struct store_rows *rows = NULL;
     int r = store_acquire(v->store, STORE_READ, &c, e);
     if (r == 0)
-        r = store_query(c, e, &rows, "SELECT service, images FROM volume_images WHERE node_id = $1 AND volume = $2", "tt",
-                        node_id, volume);
+        r = store_query(c, e, &rows, "SELECT service, images FROM volume_images WHERE node_id = $1 AND volume = $2",
+                        "tt", node_id, volume);
     if (r == 0)
         r = rows_next(rows, e);
     if (r != 1)

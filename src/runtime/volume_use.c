@@ -116,9 +116,10 @@ int volume_check_unused(const struct volume_uses *u, const char *volume, struct 
 {
     for (size_t i = 0; i < u->n; i++)
         if (str_eq(u->list[i].volume, volume))
-            return error_set(e, ERR_CONFLICT,
-                             "The volume %.200s is used by %s%.200s. Remove that first, or deploy it without the volume.",
-                             volume, u->list[i].service ? "the service " : "", u->list[i].who);
+            return error_set(
+                e, ERR_CONFLICT,
+                "The volume %.200s is used by %s%.200s. Remove that first, or deploy it without the volume.", volume,
+                u->list[i].service ? "the service " : "", u->list[i].who);
     return 0;
 }
 

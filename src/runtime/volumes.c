@@ -271,7 +271,8 @@ static int check_confirm(struct request *rq, const char *name, struct error *e)
 {
     if (str_eq(request_str(rq, "confirm"), name))
         return 0;
-    (void)error_set(e, ERR_VALIDATION, "Type the volume's name (%.200s) to confirm that its data is to be removed.", name);
+    (void)error_set(e, ERR_VALIDATION, "Type the volume's name (%.200s) to confirm that its data is to be removed.",
+                    name);
     error_detail(e, "/confirm", "must be the volume's name");
     return -ERR_VALIDATION;
 }

@@ -173,7 +173,8 @@ static void settle_vanished(struct runtime *r, const struct vanished *v, const c
     error_done(&e);
 }
 
-static void settle_all_vanished(struct node_engine *engine, const struct engine_container *list, size_t n, const char *gone)
+static void settle_all_vanished(struct node_engine *engine, const struct engine_container *list, size_t n,
+                                const char *gone)
 {
     struct vanished *v = calloc(1, sizeof *v);
     if (!v)

@@ -10,7 +10,8 @@ static int check_fact(void *ctx UNUSED, const struct ci_fact *f, struct error *e
 {
     bool good = f->kind != CI_IGNORED || f->reason;
     if (f->kind == CI_RUN || f->kind == CI_JOB || f->kind == CI_CHECK)
-        good = f->id[0] && memchr(f->id, '\0', sizeof f->id) && f->repository && (f->state == CI_ENDED) == (f->conclusion != NULL);
+        good = f->id[0] && memchr(f->id, '\0', sizeof f->id) && f->repository &&
+               (f->state == CI_ENDED) == (f->conclusion != NULL);
     if (f->kind == CI_PUSH)
         good = f->commit && (f->branch || f->tag);
     if (f->kind == CI_IMAGE)
@@ -22,8 +23,10 @@ static int check_fact(void *ctx UNUSED, const struct ci_fact *f, struct error *e
 
 static void read_payload(const char *text, size_t len, unsigned which)
 {
-    static const char *const events[] = { "push", "workflow_run", "workflow_job", "check_run", "status", "deployment",
-                                          "deployment_status", "package", "registry_package", "ping", "other" };
+    static const char *const events[] = {
+        "push",    "workflow_run",     "workflow_job", "check_run", "status", "deployment", "deployment_status",
+        "package", "registry_package", "ping",         "other"
+    };
     struct error e = ERROR_INIT;
     _cleanup_json_ json_t *x = NULL;
     if (json_parse(text, len, &x, &e) == 0) {

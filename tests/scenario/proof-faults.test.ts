@@ -11,7 +11,7 @@ import { Caddy, useCaddy } from '../support/parts/caddy.ts';
 import { Consul, useConsul } from '../support/parts/consul.ts';
 import { dockerOld, Engine, type Flavour } from '../support/parts/docker.ts';
 import { Registry } from '../support/parts/registry.ts';
-import { deployment, ended, service, useRig, type Deployment, type ServiceChange } from '../support/rig.ts';
+import { deployment, ended, service, serviceThat, useRig, type Deployment, type ServiceChange } from '../support/rig.ts';
 import { waitFor } from '../support/wait.ts';
 
 const healthCheck = { path: '/health', interval: 1, timeout: 1, retries: 2, startPeriod: 5 };
@@ -157,6 +157,23 @@ const faults = (): void => {
       const [{ HostPort }] = (fresh as unknown as { NetworkSettings: { Ports: Record<string, [{ HostPort: string }]> } }).NetworkSettings.Ports['8080/tcp']!;
       await fetch(`http://127.0.0.1:${HostPort}/exit?code=3`).catch(() => {}); // it may be gone before its answer
     }, 'next');
+    assert.deepEqual((await reads.stop()).failures, []);
+  });
+
+  test('a container that ends after its deployment has: it is shown, and the way back loses no request', async (t) => {
+    const reads = await lightly(caddy, { keepAlivePost: 0 });
+    t.after(() => reads.discard());
+    const id = await begin({ container: { image: await rig.demo('later'), environment: { EXIT_AFTER_MS: '12000' } } });
+    const end = await ended(rig.hub, id, 60_000);
+    if (end.status.state === 'completed') {
+      await serviceThat(rig.hub, 'shop', (x) => (x.container.restartCount ?? 0) > 0, 60_000);
+      const { deployment_id } = await rig.hub.ok('POST', '/services/{serviceId}/rollback', { params: { serviceId: 'shop' } });
+      const back = await ended(rig.hub, deployment_id!, 60_000);
+      assert.equal(back.status.state, 'completed', told(back));
+    } else { // a slow machine: it came to its end before
+      assert.deepEqual([end.status.state, /ended/.test(end.status.message!)], ['rolled_back', true], told(end));
+    }
+    await asBefore(await container(), 'next');
     assert.deepEqual((await reads.stop()).failures, []);
   });
 };

@@ -28,7 +28,8 @@ int compose_duration_ms(const char *text, int64_t *ret)
     static const struct {
         const char *unit;
         double ms;
-    } units[] = { { "ns", 1e-6 }, { "us", 1e-3 }, { "µs", 1e-3 }, { "ms", 1 }, { "s", 1e3 }, { "m", 6e4 }, { "h", 36e5 }, { "d", 864e5 } };
+    } units[] = { { "ns", 1e-6 }, { "us", 1e-3 }, { "µs", 1e-3 }, { "ms", 1 },
+                  { "s", 1e3 },   { "m", 6e4 },   { "h", 36e5 },  { "d", 864e5 } };
     double sum = 0;
     if (!*text)
         return -EINVAL;
@@ -39,8 +40,8 @@ int compose_duration_ms(const char *text, int64_t *ret)
         if (end == text || n < 0)
             return -EINVAL;
         /* "ms" before "m": the longer unit that fits. */
-        while (i < ARRAY_LEN(units) && !(str_starts(end, units[i].unit) &&
-                                         !isalpha((unsigned char)end[strlen(units[i].unit)])))
+        while (i < ARRAY_LEN(units) &&
+               !(str_starts(end, units[i].unit) && !isalpha((unsigned char)end[strlen(units[i].unit)])))
             i++;
         if (i == ARRAY_LEN(units))
             return -EINVAL;
@@ -331,8 +332,10 @@ static int as_depends(const struct place *p, json_t *v, json_t **ret)
         for (size_t k = 0; k < ARRAY_LEN(conditions); k++)
             known = known || str_eq(condition, conditions[k]);
         if (condition && !known)
-            return form_wrong(p, "%s has the condition \"%s\", which is none of service_started, service_healthy, "
-                            "service_completed_successfully", key, condition);
+            return form_wrong(p,
+                              "%s has the condition \"%s\", which is none of service_started, service_healthy, "
+                              "service_completed_successfully",
+                              key, condition);
         json_t *one = json_pack("{s:s, s:b}", "condition", condition ? condition : conditions[0], "required",
                                 json_flag(item, "required", true));
         if (json_flag(item, "restart", false))
@@ -422,8 +425,11 @@ static int as_health(const struct place *p, json_t *v, json_t **ret)
 
 static int as_limits(const struct place *p, json_t *v, json_t **ret)
 {
-    static const struct form forms[] = { { "cpus", as_number }, { "memory", as_bytes }, { "pids", as_number },
-                                         { "devices", NULL },   { "generic_resources", NULL } };
+    static const struct form forms[] = { { "cpus", as_number },
+                                         { "memory", as_bytes },
+                                         { "pids", as_number },
+                                         { "devices", NULL },
+                                         { "generic_resources", NULL } };
     if (!json_is_object(v))
         return form_wrong(p, "its resources must be maps");
     *ret = json_deep_copy(v);
@@ -438,10 +444,10 @@ static int as_limits(const struct place *p, json_t *v, json_t **ret)
 static int as_deploy(const struct place *p, json_t *v, json_t **ret)
 {
     static const struct form resources[] = { { "limits", as_limits }, { "reservations", as_limits } };
-    static const struct form forms[] = { { "replicas", as_number },   { "labels", as_labels },
-                                         { "mode", as_text },         { "endpoint_mode", as_text },
-                                         { "resources", NULL },       { "restart_policy", NULL },
-                                         { "update_config", NULL },   { "rollback_config", NULL },
+    static const struct form forms[] = { { "replicas", as_number }, { "labels", as_labels },
+                                         { "mode", as_text },       { "endpoint_mode", as_text },
+                                         { "resources", NULL },     { "restart_policy", NULL },
+                                         { "update_config", NULL }, { "rollback_config", NULL },
                                          { "placement", NULL } };
     if (!json_is_object(v))
         return form_wrong(p, "must be a map");
@@ -605,7 +611,7 @@ static int apply_forms(const struct place *p, json_t *object, const struct form 
         }
         if (!f && strict)
             return form_wrong(&at, "Compose knows no %s%s%s", *p->field ? p->field : key, *p->field ? "." : "",
-                         *p->field ? key : "");
+                              *p->field ? key : "");
         if (json_is_null(value)) {
             /* Said without a value: as if it were not there. */
             (void)json_object_del(object, key);

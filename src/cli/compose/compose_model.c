@@ -146,7 +146,9 @@ static int interpolate(struct loading *l, json_t *value, const char *path)
     int r = 0;
     json_object_foreach_safe (value, next, key, item) {
         _cleanup_free_ char *at = str_printf("%s%s%s", path, *path ? "." : "", key);
-        r = !at ? no_memory(l->e) : json_is_string(item) ? interpolate_text(l, item, at, &made) : interpolate(l, item, at);
+        r = !at                    ? no_memory(l->e)
+            : json_is_string(item) ? interpolate_text(l, item, at, &made)
+                                   : interpolate(l, item, at);
         if (r < 0)
             return r;
         if (json_is_string(item) && made)
@@ -154,7 +156,9 @@ static int interpolate(struct loading *l, json_t *value, const char *path)
     }
     json_array_foreach (json_is_array(value) ? value : NULL, i, item) {
         _cleanup_free_ char *at = str_printf("%s[%zu]", path, i);
-        r = !at ? no_memory(l->e) : json_is_string(item) ? interpolate_text(l, item, at, &made) : interpolate(l, item, at);
+        r = !at                    ? no_memory(l->e)
+            : json_is_string(item) ? interpolate_text(l, item, at, &made)
+                                   : interpolate(l, item, at);
         if (r < 0)
             return r;
         if (json_is_string(item) && made)
@@ -167,7 +171,7 @@ static int interpolate(struct loading *l, json_t *value, const char *path)
 
 static int load_file(struct loading *l, const char *path, const char *directory, json_t **ret);
 
-static const char *const top_keys[] = { "name",   "services", "networks", "volumes", "secrets",
+static const char *const top_keys[] = { "name",    "services", "networks", "volumes", "secrets",
                                         "configs", "include",  "version",  "models" };
 
 static int check_top(struct loading *l, json_t *model, const char *path)
@@ -468,7 +472,8 @@ static int check_networks(struct loading *l, json_t *model, const char *name, js
     json_t *value;
     json_object_foreach (json_object_get(service, "networks"), network, value)
         if (!str_eq(network, "default") && !json_object_get(json_object_get(model, "networks"), network))
-            return error_set(l->e, ERR_VALIDATION, "services.%s.networks: the network %s is not defined", name, network);
+            return error_set(l->e, ERR_VALIDATION, "services.%s.networks: the network %s is not defined", name,
+                             network);
     size_t i;
     json_array_foreach (json_object_get(service, "volumes"), i, value) {
         const char *source = json_str(value, "source");
@@ -571,7 +576,8 @@ static void name_section(json_t *model, const char *section, const char *project
         if (!json_is_object(one) && json_object_set_new(all, key, json_object()) == 0)
             one = json_object_get(all, key);
         json_t *external = json_object_get(one, "external");
-        bool foreign = json_is_true(external) || json_is_object(external) || str_eq(json_string_value(external), "true");
+        bool foreign =
+            json_is_true(external) || json_is_object(external) || str_eq(json_string_value(external), "true");
         const char *older = json_str(external, "name");
         if (json_str(one, "name"))
             ;

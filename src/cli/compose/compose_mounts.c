@@ -248,9 +248,9 @@ int form_devices(const struct place *p, json_t *v, json_t **ret)
             *target++ = '\0';
         if (target && (mode = strchr(target, ':')))
             *mode++ = '\0';
-        (void)json_array_append_new(list, json_pack("{s:s, s:s, s:s}", "source", text, "target",
-                                                    target && *target ? target : text, "permissions",
-                                                    mode ? mode : "rwm"));
+        (void)json_array_append_new(list,
+                                    json_pack("{s:s, s:s, s:s}", "source", text, "target",
+                                              target && *target ? target : text, "permissions", mode ? mode : "rwm"));
     }
     *ret = TAKE(list);
     return 0;

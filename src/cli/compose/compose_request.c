@@ -192,9 +192,7 @@ static void put_plain(struct making *m)
             (void)compose_duration_ms(json_string_value(value), &n);
         else
             (void)compose_bytes(json_string_value(value), &n);
-        int64_t out = plain[i].kind == PLAIN_SECONDS    ? (n + 999) / 1000
-                      : plain[i].kind == PLAIN_BYTES_MB ? n >> 20
-                                                        : n;
+        int64_t out = plain[i].kind == PLAIN_SECONDS ? (n + 999) / 1000 : plain[i].kind == PLAIN_BYTES_MB ? n >> 20 : n;
         if (plain[i].kind == PLAIN_BYTES_MB && n == 0)
             continue; /* 0 is no limit */
         (void)json_put(m->request, plain[i].to, json_integer(out));
@@ -203,8 +201,9 @@ static void put_plain(struct making *m)
         if (json_at(m->service, without_meaning[i].field))
             remark(m, without_meaning[i].field, "%s", without_meaning[i].text);
     if (json_flag(m->service, "build", false) || json_object_get(m->service, "build"))
-        remark(m, "build", json_object_get(m->service, "image") ? "the image is pulled, not built"
-                                                                : "there is nothing that builds here");
+        remark(m, "build",
+               json_object_get(m->service, "image") ? "the image is pulled, not built"
+                                                    : "there is nothing that builds here");
 }
 
 /* ---- environment, restart, ulimits, gpus ---- */
@@ -276,8 +275,7 @@ static int put_gpus(struct making *m)
 static void put_address(struct making *m, json_t *port, const char *ip, const char *published)
 {
     if (!ip || str_eq(ip, "0.0.0.0") || str_eq(ip, "::"))
-        remark(m, "ports",
-               "%s is published on loopback only; a domain makes it public, `address: any` opens it to all",
+        remark(m, "ports", "%s is published on loopback only; a domain makes it public, `address: any` opens it to all",
                published ? published : "a port");
     else if (!str_eq(ip, "127.0.0.1") && !str_eq(ip, "::1") && !str_eq(ip, "localhost"))
         remark(m, "ports", "%s is published on loopback instead of %s; `address: mesh` is the node's mesh address",
@@ -382,8 +380,8 @@ static int put_volumes(struct making *m)
             for (char *p = made; p && *p; p++)
                 *p = *p == '/' ? '-' : *p;
             remark(m, "volumes", "the volume of %s is named %s, so that it outlives its container", target, made);
-            (void)json_array_append_new(list, json_pack("{s:s, s:s, s:b}", "source", made, "target", target, "readonly",
-                                                        readonly));
+            (void)json_array_append_new(
+                list, json_pack("{s:s, s:s, s:b}", "source", made, "target", target, "readonly", readonly));
             continue;
         }
         const json_t *defined = str_eq(type, "volume") ? definition(m, "volumes", source) : NULL;
@@ -454,8 +452,9 @@ static int put_files(struct making *m, const char *section)
         const json_t *defined = definition(m, section, json_str(one, "source"));
         json_t *mode = json_object_get(one, "mode");
         const char *target = json_str(one, "target");
-        _cleanup_free_ char *path =
-            *target == '/' ? strdup(target) : str_printf("%s/%s", str_eq(section, "secrets") ? "/run/secrets" : "", target);
+        _cleanup_free_ char *path = *target == '/'
+                                        ? strdup(target)
+                                        : str_printf("%s/%s", str_eq(section, "secrets") ? "/run/secrets" : "", target);
         json_t *file = json_pack("{s:s, s:s}", "source", json_str(defined, "name"), "target", path);
         if (mode)
             (void)json_object_set_new(file, "mode", json_integer(strtol(json_string_value(mode), NULL, 8)));
@@ -524,8 +523,8 @@ static int put_dependencies(struct making *m)
     json_t *d, *list = json_array();
     json_object_foreach (json_object_get(m->service, "depends_on"), on, d) {
         _cleanup_free_ char *name = service_name(m, on);
-        (void)json_array_append_new(list, json_pack("{s:s, s:s}", "service", name, "condition",
-                                                    condition_word(json_str(d, "condition"))));
+        (void)json_array_append_new(
+            list, json_pack("{s:s, s:s}", "service", name, "condition", condition_word(json_str(d, "condition"))));
         if (json_flag(d, "restart", false))
             remark(m, "depends_on", "%s: it is not restarted with it", on);
     }
@@ -552,8 +551,9 @@ static int make_request(struct making *m)
 {
     _cleanup_free_ char *name = service_name(m, m->name);
     if (!json_object_get(m->service, "image"))
-        return wrong(m, "build", "an image is needed: hbcloud runs images and builds none. Build and push it, and name "
-                                 "it with image:");
+        return wrong(m, "build",
+                     "an image is needed: hbcloud runs images and builds none. Build and push it, and name "
+                     "it with image:");
     m->request = json_pack("{s:s}", "name", name);
     put_plain(m);
     /* Services of one project share its volumes. */
@@ -595,7 +595,8 @@ static int place(struct making *m, json_t *made, json_t *state, const char *name
     if (json_is_true(seen))
         return 0;
     if (seen)
-        return error_set(m->e, ERR_VALIDATION, "services.%s.depends_on: services depend on each other in a circle", name);
+        return error_set(m->e, ERR_VALIDATION, "services.%s.depends_on: services depend on each other in a circle",
+                         name);
     (void)json_object_set_new(state, name, json_false());
     json_t *service = json_object_get(json_object_get(m->compose->model, "services"), name);
     json_object_foreach (json_object_get(service, "depends_on"), on, d) {
@@ -624,7 +625,8 @@ static int check_names(struct making *m)
     json_array_foreach (m->out->services, i, request) {
         const char *name = json_str(request, "name");
         if (strlen(name) > 63)
-            return error_set(m->e, ERR_VALIDATION, "the name %s is longer than 63 characters; say a shorter --prefix", name);
+            return error_set(m->e, ERR_VALIDATION, "the name %s is longer than 63 characters; say a shorter --prefix",
+                             name);
         if (json_object_get(names, name))
             return error_set(m->e, ERR_VALIDATION, "two services would both be named %s", name);
         (void)json_object_set_new(names, name, json_true());

@@ -7,8 +7,8 @@
 
 struct compose_import {
     json_t *services; /* array of ServiceDeploymentRequest, each behind what it depends on */
-    json_t *secrets;  /* array of {name, file | environment | content, external}: what the services' files come from */
-    json_t *remarks;  /* array of {service, field, text}: what is different here, or has no meaning */
+    json_t *secrets; /* array of {name, file | environment | content, external}: what the services' files come from */
+    json_t *remarks; /* array of {service, field, text}: what is different here, or has no meaning */
 };
 
 /* `prefix`: what service names begin with ("" none). ERR_VALIDATION names service and field. */

@@ -95,14 +95,10 @@ static int braced(const char *text, size_t len, const struct source *s, struct b
     if (skip > len)
         return malformed(text, len, e);
     switch (op[colon]) {
-    case '-':
-        return given ? buf_puts(out, value) : expand(text + skip, len - skip, s, out, depth + 1, e);
-    case '+':
-        return given ? expand(text + skip, len - skip, s, out, depth + 1, e) : 0;
-    case '?':
-        return given ? buf_puts(out, value) : missing(name, text + skip, len - skip, s, depth, e);
-    default:
-        return malformed(text, len, e);
+    case '-': return given ? buf_puts(out, value) : expand(text + skip, len - skip, s, out, depth + 1, e);
+    case '+': return given ? expand(text + skip, len - skip, s, out, depth + 1, e) : 0;
+    case '?': return given ? buf_puts(out, value) : missing(name, text + skip, len - skip, s, depth, e);
+    default: return malformed(text, len, e);
     }
 }
 

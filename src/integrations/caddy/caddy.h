@@ -12,7 +12,7 @@ struct caddy_options {
     const char *listen;         /* of the one made for us: "a,b"; NULL ":443" */
     const char *slot_directory; /* where Caddy sees the slots; NULL: where the hub does */
     const char *domain;         /* the owner's: names below it that nobody serves answer 404; NULL: none */
-    const char *issuer;         /* "default" "acme" "internal" "none" (our own server speaks plain HTTP); NULL default */
+    const char *issuer; /* "default" "acme" "internal" "none" (our own server speaks plain HTTP); NULL default */
     const char *acme_directory, *acme_ca_file; /* for "acme"; NULL: Caddy's own */
 };
 /* Never connects. ERR_VALIDATION for a URL of another form. */

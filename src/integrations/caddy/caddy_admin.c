@@ -30,9 +30,10 @@ static int judge(struct caddy *c, struct http_client_response *rs, struct error 
     if (rs->status == 404)
         return CADDY_ABSENT;
     if (rs->status == 403) {
-        (void)error_set(e, ERR_UPSTREAM,
-                        "Caddy's admin API refuses hbcloud (403: %s). Its `admin.origins` must hold %s, as hbcloud calls it.",
-                        words[0] ? words : "no reason", c->origin);
+        (void)error_set(
+            e, ERR_UPSTREAM,
+            "Caddy's admin API refuses hbcloud (403: %s). Its `admin.origins` must hold %s, as hbcloud calls it.",
+            words[0] ? words : "no reason", c->origin);
         return -ERR_UPSTREAM;
     }
     (void)error_set(e, ERR_UPSTREAM, "%s", words[0] ? words : "Caddy answered without a reason.");
@@ -109,7 +110,8 @@ int caddy_read(struct caddy *c, const char *path, json_t **ret, char *ret_tag, s
         char tag[256] = "";
         _cleanup_response_ struct http_client_response rs;
         int r = caddy_call(c, "GET", path, NULL, NULL, &rs, e);
-        if ((r == -ERR_UNAVAILABLE || r == -ERR_UPSTREAM_TIMEOUT || (r == -ERR_UPSTREAM && rs.status == 0)) && i + 1 < READ_TRIES) {
+        if ((r == -ERR_UNAVAILABLE || r == -ERR_UPSTREAM_TIMEOUT || (r == -ERR_UPSTREAM && rs.status == 0)) &&
+            i + 1 < READ_TRIES) {
             pause_ms(READ_PAUSE_MS << i);
             continue;
         }
@@ -136,24 +138,23 @@ int caddy_read(struct caddy *c, const char *path, json_t **ret, char *ret_tag, s
 int caddy_result(int r, struct error *e)
 {
     switch (r) {
-    case CADDY_REFUSED:
-        return e ? -(int)e->code : -ERR_UPSTREAM;
+    case CADDY_REFUSED: return e ? -(int)e->code : -ERR_UPSTREAM;
     case CADDY_CHANGED:
         return error_set(e, ERR_UPSTREAM, "Caddy's configuration was changed by somebody else at the same time.");
-    case CADDY_ABSENT:
-        return error_set(e, ERR_UPSTREAM, "Caddy's configuration lost what was to be changed.");
-    default:
-        return r;
+    case CADDY_ABSENT: return error_set(e, ERR_UPSTREAM, "Caddy's configuration lost what was to be changed.");
+    default: return r;
     }
 }
 
 bool caddy_limits_rates(struct caddy *c)
 {
-    static const char file[] = ":80 {\n\trate_limit {\n\t\tzone z {\n\t\t\tkey static\n\t\t\tevents 1\n\t\t\twindow 1m\n\t\t}\n\t}\n}\n";
+    static const char file[] =
+        ":80 {\n\trate_limit {\n\t\tzone z {\n\t\t\tkey static\n\t\t\tevents 1\n\t\t\twindow 1m\n\t\t}\n\t}\n}\n";
     static const char ordered[] = "{\n\torder rate_limit first\n}\n";
     _cleanup_error_ struct error e = ERROR_INIT;
     _cleanup_response_ struct http_client_response rs;
     _cleanup_free_ char *text = str_printf("%s%s", ordered, file);
     memset(&rs, 0, sizeof rs);
-    return text && send_text(c, "POST", "/adapt", text, "text/caddyfile", NULL, &rs, &e) == 0 && strstr(buf_str(&rs.body), "\"rate_limit\"");
+    return text && send_text(c, "POST", "/adapt", text, "text/caddyfile", NULL, &rs, &e) == 0 &&
+           strstr(buf_str(&rs.body), "\"rate_limit\"");
 }

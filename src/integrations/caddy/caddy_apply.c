@@ -17,10 +17,10 @@ struct work {
     const struct router_route *routes;
     struct router_verdict *verdicts;
     json_t **wanted, **now; /* a route each: as it is to be, and as it is in Caddy (NULL: not there) */
-    bool *taken;            /* the wanted one goes in */
+    bool *taken; /* the wanted one goes in */
     size_t n;
-    json_t *part;           /* as found or written last */
-    json_t *policy;         /* as ensured; NULL none */
+    json_t *part; /* as found or written last */
+    json_t *policy; /* as ensured; NULL none */
     char tag[256];
     unsigned reloads;
 };
@@ -204,8 +204,8 @@ static int settle_all(struct work *w, struct error *e)
 /* ---- what stands around our part ---- */
 
 /* Each try reads first, so that a change whose answer was lost, or that somebody else made, is not made again. */
-static int ensure(struct work *w, const char *id, const json_t *wanted, int (*insert)(struct caddy *c, const json_t *object, struct error *e),
-                  struct error *e)
+static int ensure(struct work *w, const char *id, const json_t *wanted,
+                  int (*insert)(struct caddy *c, const json_t *object, struct error *e), struct error *e)
 {
     int r = 0;
     for (int i = 0; i < ENSURE_TRIES; i++) {
@@ -305,7 +305,8 @@ int caddy_apply(struct router *router, const struct router_route *routes, size_t
 
 /* ---- is it still so? ---- */
 
-static int same_object(struct caddy *c, const char *id, const json_t *wanted, const char *what, char *ret_why, size_t size, struct error *e)
+static int same_object(struct caddy *c, const char *id, const json_t *wanted, const char *what, char *ret_why,
+                       size_t size, struct error *e)
 {
     char path[80];
     _cleanup_json_ json_t *now = NULL;

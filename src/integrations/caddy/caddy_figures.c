@@ -70,7 +70,8 @@ static void read_line(const char *line, json_t *hosts)
 static void count_slot(json_t *services, const char *address, json_int_t n)
 {
     char id[256];
-    const char *name = address && str_starts(address, "{file.") ? strrchr(address, '/') : NULL, *dot = name ? strrchr(name, '.') : NULL;
+    const char *name = address && str_starts(address, "{file.") ? strrchr(address, '/') : NULL,
+               *dot = name ? strrchr(name, '.') : NULL;
     if (!dot || dot - name < 2 || (size_t)(dot - name) > sizeof id)
         return;
     (void)snprintf(id, sizeof id, "%.*s", (int)(dot - name - 1), name + 1);
@@ -100,7 +101,8 @@ static json_t *by_host(struct caddy *c)
     char *rest = NULL;
     if (caddy_call(c, "GET", "/metrics", NULL, NULL, &rs, &e) < 0)
         return hosts;
-    for (char *line = rs.body.data ? strtok_r(rs.body.data, "\n", &rest) : NULL; line && hosts; line = strtok_r(NULL, "\n", &rest))
+    for (char *line = rs.body.data ? strtok_r(rs.body.data, "\n", &rest) : NULL; line && hosts;
+         line = strtok_r(NULL, "\n", &rest))
         if (line[0] != '#')
             read_line(line, hosts);
     return hosts;

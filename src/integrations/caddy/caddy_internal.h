@@ -48,7 +48,7 @@ int caddy_result(int r, struct error *e);
 /* caddy_route.c */
 json_t *caddy_route(const struct caddy *c, const struct router_route *route, bool rate_limits);
 json_t *caddy_part(json_t *const *routes, size_t n); /* of routes that are there; borrows; NULL: none of them */
-json_t *caddy_unknown(const struct caddy *c);        /* NULL: no domain */
+json_t *caddy_unknown(const struct caddy *c); /* NULL: no domain */
 json_t *caddy_policy(const struct caddy *c, const json_t *part); /* NULL: none is wanted */
 
 /* caddy_place.c */

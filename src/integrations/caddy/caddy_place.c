@@ -71,7 +71,8 @@ static int make_server(struct caddy *c, const json_t *part, bool alone, struct e
 {
     json_t *server = own_server(c, part);
     if (alone) {
-        _cleanup_json_ json_t *app = json_pack("{s:{s:o}, s:{s:b}}", "servers", OWN_SERVER, server, "metrics", "per_host", 1);
+        _cleanup_json_ json_t *app =
+            json_pack("{s:{s:o}, s:{s:b}}", "servers", OWN_SERVER, server, "metrics", "per_host", 1);
         return app ? call(c, "PUT", "/config/apps/http", app, e) : error_set(e, ERR_INTERNAL, "No memory.");
     }
     _cleanup_json_ json_t *own = server;
@@ -80,10 +81,12 @@ static int make_server(struct caddy *c, const json_t *part, bool alone, struct e
 
 /* ---- into a server that is there ---- */
 
-static int add_route(struct caddy *c, const char *server, const json_t *config, const json_t *route, bool first, struct error *e)
+static int add_route(struct caddy *c, const char *server, const json_t *config, const json_t *route, bool first,
+                     struct error *e)
 {
     const json_t *routes = json_object_get(config, "routes");
-    _cleanup_free_ char *path = str_printf(SERVERS "/%s/routes%s", server, first && json_array_size(routes) ? "/0" : "");
+    _cleanup_free_ char *path =
+        str_printf(SERVERS "/%s/routes%s", server, first && json_array_size(routes) ? "/0" : "");
     if (!path)
         return error_set(e, ERR_INTERNAL, "No memory.");
     if (json_is_array(routes)) /* PUT before the first, POST after the last */
@@ -192,7 +195,9 @@ int caddy_check(struct router *router, const json_t *domains, struct error *e)
         return c->server ? missing_server(c, e) : 0;
     json_array_foreach (json_object_get(json_object_get(servers, name), "routes"), i, route)
         if ((host = owners_host(route, domains)))
-            return error_set(e, ERR_CONFLICT, "Caddy's own configuration has a route for %s (server %s); remove it there first.", host, name);
+            return error_set(e, ERR_CONFLICT,
+                             "Caddy's own configuration has a route for %s (server %s); remove it there first.", host,
+                             name);
     return 0;
 }
 
@@ -232,7 +237,8 @@ int caddy_front(struct caddy *c, struct router_info *ret, struct error *e)
     if (!name && c->server)
         return missing_server(c, e);
     ret->port = server ? best_port(server) : port_of(c->listen);
-    bool plain = server ? json_flag(server, "automatic_https.disable", false) && !json_object_get(server, "tls_connection_policies")
+    bool plain = server ? json_flag(server, "automatic_https.disable", false) &&
+                              !json_object_get(server, "tls_connection_policies")
                         : str_eq(c->issuer, "none");
     ret->tls = !plain && ret->port != (uint16_t)json_int(http, "http_port", 80);
     return 0;

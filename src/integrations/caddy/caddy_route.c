@@ -8,9 +8,10 @@
 /* What the proxy says when nobody took the connection; all else is an answer that broke. */
 #define NOBODY "^(dial |making dial info|no upstreams)"
 
-static const char page[] = "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" "
-                           "content=\"width=device-width\"><title>%s</title></head>\n<body style=\"font-family:system-ui,"
-                           "sans-serif;max-width:36rem;margin:15vh auto;padding:0 1rem\"><h1>%s</h1><p>%s</p></body></html>\n";
+static const char page[] =
+    "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" "
+    "content=\"width=device-width\"><title>%s</title></head>\n<body style=\"font-family:system-ui,"
+    "sans-serif;max-width:36rem;margin:15vh auto;padding:0 1rem\"><h1>%s</h1><p>%s</p></body></html>\n";
 
 /* One member more; steals the value, also when there is no object. */
 static void put(json_t *object, const char *key, json_t *value)
@@ -22,19 +23,22 @@ static void put(json_t *object, const char *key, json_t *value)
 static json_t *answer(const char *status, const char *title, const char *text, bool again)
 {
     _cleanup_free_ char *body = str_printf(page, title, title, text);
-    json_t *headers = json_pack("{s:[s], s:[s]}", "Content-Type", "text/html; charset=utf-8", "Cache-Control", "no-store");
+    json_t *headers =
+        json_pack("{s:[s], s:[s]}", "Content-Type", "text/html; charset=utf-8", "Cache-Control", "no-store");
     if (again)
         put(headers, "Retry-After", json_pack("[s]", RETRY_AFTER));
-    return json_pack("{s:s, s:s, s:o, s:s}", "handler", "static_response", "status_code", status, "headers", headers, "body",
-                     body ? body : "");
+    return json_pack("{s:s, s:s, s:o, s:s}", "handler", "static_response", "status_code", status, "headers", headers,
+                     "body", body ? body : "");
 }
 
 static json_t *errors(void)
 {
-    json_t *nobody = answer("503", "Not available", "This service has no healthy instance right now. Please try again in a moment.", true);
-    json_t *broken = answer("{http.error.status_code}", "No answer", "This service did not answer this request.", false);
-    return json_pack("{s:[{s:[{s:{s:{s:s}}}], s:[o]}, {s:[o]}]}", "routes", "match", "vars_regexp", "{http.error.message}", "pattern",
-                     NOBODY, "handle", nobody, "handle", broken);
+    json_t *nobody = answer("503", "Not available",
+                            "This service has no healthy instance right now. Please try again in a moment.", true);
+    json_t *broken =
+        answer("{http.error.status_code}", "No answer", "This service did not answer this request.", false);
+    return json_pack("{s:[{s:[{s:{s:{s:s}}}], s:[o]}, {s:[o]}]}", "routes", "match", "vars_regexp",
+                     "{http.error.message}", "pattern", NOBODY, "handle", nobody, "handle", broken);
 }
 
 /* ---- one service ---- */
@@ -55,15 +59,17 @@ static json_t *proxy(const struct caddy *c, const struct router_route *route)
     json_t *upstreams = json_array();
     for (size_t i = 0; i < route->slot_count; i++)
         (void)json_array_append_new(upstreams, slot(c, route->slots[i]));
-    return json_pack("{s:s, s:o, s:{s:{s:s}, s:s, s:s}, s:s, s:{s:s, s:{s:s}}}", "handler", "reverse_proxy", "upstreams", upstreams,
-                     "load_balancing", "selection_policy", "policy", "round_robin", "try_duration", "5s", "try_interval", "100ms",
-                     "stream_close_delay", "1h", "transport", "protocol", "http", "keep_alive", "idle_timeout", "2s");
+    return json_pack("{s:s, s:o, s:{s:{s:s}, s:s, s:s}, s:s, s:{s:s, s:{s:s}}}", "handler", "reverse_proxy",
+                     "upstreams", upstreams, "load_balancing", "selection_policy", "policy", "round_robin",
+                     "try_duration", "5s", "try_interval", "100ms", "stream_close_delay", "1h", "transport", "protocol",
+                     "http", "keep_alive", "idle_timeout", "2s");
 }
 
 /* What a service did not say itself about how browsers may treat its answers. */
 static json_t *usual_header(const char *name, const char *value)
 {
-    return json_pack("{s:s, s:{s:{s:[s]}, s:{s:{s:n}}}}", "handler", "headers", "response", "set", name, value, "require", "headers", name);
+    return json_pack("{s:s, s:{s:{s:[s]}, s:{s:{s:n}}}}", "handler", "headers", "response", "set", name, value,
+                     "require", "headers", name);
 }
 
 static json_t *own_headers(const json_t *headers)
@@ -81,12 +87,14 @@ static json_t *rate_limit(const struct router_route *route, const json_t *limit)
     char window[32];
     (void)snprintf(window, sizeof window, "%llds", (long long)json_int(limit, "window", 60));
     return json_pack("{s:s, s:{s:{s:s, s:s, s:I}}}", "handler", "rate_limit", "rate_limits", route->service_id, "key",
-                     "{http.request.remote.host}", "window", window, "max_events", (json_int_t)json_int(limit, "requests", 100));
+                     "{http.request.remote.host}", "window", window, "max_events",
+                     (json_int_t)json_int(limit, "requests", 100));
 }
 
 json_t *caddy_route(const struct caddy *c, const struct router_route *route, bool rate_limits)
 {
-    const json_t *headers = json_object_get(route->networking, "headers"), *limit = json_object_get(route->networking, "rateLimit");
+    const json_t *headers = json_object_get(route->networking, "headers"),
+                 *limit = json_object_get(route->networking, "rateLimit");
     json_t *handle = json_array();
     char id[300];
     (void)snprintf(id, sizeof id, ID_ROUTE "%s", route->name);
@@ -97,7 +105,8 @@ json_t *caddy_route(const struct caddy *c, const struct router_route *route, boo
     if (json_object_size(headers))
         (void)json_array_append_new(handle, own_headers(headers));
     (void)json_array_append_new(handle, proxy(c, route));
-    return json_pack("{s:s, s:[{s:O}], s:o, s:b}", "@id", id, "match", "host", route->domains, "handle", handle, "terminal", 1);
+    return json_pack("{s:s, s:[{s:O}], s:o, s:b}", "@id", id, "match", "host", route->domains, "handle", handle,
+                     "terminal", 1);
 }
 
 /* ---- our part ---- */
@@ -130,8 +139,8 @@ json_t *caddy_part(json_t *const *list, size_t n)
         json_decref(hosts);
         return NULL;
     }
-    return json_pack("{s:s, s:[{s:o}], s:[{s:s, s:o, s:o}], s:b}", "@id", ID_PART, "match", "host", hosts, "handle", "handler",
-                     "subroute", "routes", routes, "errors", errors(), "terminal", 1);
+    return json_pack("{s:s, s:[{s:o}], s:[{s:s, s:o, s:o}], s:b}", "@id", ID_PART, "match", "host", hosts, "handle",
+                     "handler", "subroute", "routes", routes, "errors", errors(), "terminal", 1);
 }
 
 /* ---- names of the owner's domain that nobody serves ---- */
@@ -156,11 +165,11 @@ json_t *caddy_unknown(const struct caddy *c)
     if (str_eq(c->issuer, "internal")) {
         char wildcard[300];
         (void)snprintf(wildcard, sizeof wildcard, "*.%s", c->domain);
-        return json_pack("{s:s, s:[{s:[s, s]}], s:[o], s:b}", "@id", ID_UNKNOWN, "match", "host", wildcard, c->domain, "handle", answers,
-                         "terminal", 1);
+        return json_pack("{s:s, s:[{s:[s, s]}], s:[o], s:b}", "@id", ID_UNKNOWN, "match", "host", wildcard, c->domain,
+                         "handle", answers, "terminal", 1);
     }
-    return json_pack("{s:s, s:[{s:{s:{s:s}}}], s:[o], s:b}", "@id", ID_UNKNOWN, "match", "vars_regexp", "{http.request.host}",
-                     "pattern", pattern, "handle", answers, "terminal", 1);
+    return json_pack("{s:s, s:[{s:{s:{s:s}}}], s:[o], s:b}", "@id", ID_UNKNOWN, "match", "vars_regexp",
+                     "{http.request.host}", "pattern", pattern, "handle", answers, "terminal", 1);
 }
 
 /* ---- certificates ---- */

@@ -43,15 +43,16 @@ static int judge(struct http_client_response *rs, struct error *e)
         return 0;
     words_of(rs, words, sizeof words);
     if (rs->status == 403)
-        return error_set(e, ERR_UPSTREAM, "Consul refuses (403: %s). The token (consul.token) needs service:write, node:read and agent:read.",
-                         words);
+        return error_set(
+            e, ERR_UPSTREAM,
+            "Consul refuses (403: %s). The token (consul.token) needs service:write, node:read and agent:read.", words);
     if (rs->status == 429 || rs->status >= 500)
         return error_set(e, ERR_UNAVAILABLE, "Consul cannot do it now (%d: %s).", rs->status, words);
     return error_set(e, ERR_UPSTREAM, "Consul refuses (%d: %s).", rs->status, words);
 }
 
-static int call(struct consul *c, const char *method, const char *path, const json_t *body, struct http_client_response *ret,
-                struct error *e)
+static int call(struct consul *c, const char *method, const char *path, const json_t *body,
+                struct http_client_response *ret, struct error *e)
 {
     _cleanup_free_ char *url = str_printf("%s%s", c->base, path), *text = body ? json_text(body, NULL) : NULL;
     struct http_client_header type = { "Content-Type", "application/json" };
@@ -94,16 +95,17 @@ static json_t *check_of(const struct discovery_instance *x)
     int64_t every = x->check_interval_ms < 1000 ? 1000 : x->check_interval_ms;
     bool v6 = strchr(x->address, ':') && x->address[0] != '[';
     (void)snprintf(interval, sizeof interval, "%lldms", (long long)every);
-    (void)snprintf(timeout, sizeof timeout, "%lldms", (long long)(x->check_timeout_ms < 100 ? 5000 : x->check_timeout_ms));
-    _cleanup_free_ char *target = str_printf("%s%s%s%s:%u%s%s", x->check_path ? "http://" : "", v6 ? "[" : "", x->address, v6 ? "]" : "",
-                                             x->port, x->check_path && x->check_path[0] != '/' ? "/" : "",
-                                             x->check_path ? x->check_path : "");
+    (void)snprintf(timeout, sizeof timeout, "%lldms",
+                   (long long)(x->check_timeout_ms < 100 ? 5000 : x->check_timeout_ms));
+    _cleanup_free_ char *target =
+        str_printf("%s%s%s%s:%u%s%s", x->check_path ? "http://" : "", v6 ? "[" : "", x->address, v6 ? "]" : "", x->port,
+                   x->check_path && x->check_path[0] != '/' ? "/" : "", x->check_path ? x->check_path : "");
     if (!target)
         return NULL;
     /* It is healthy when it is registered: the deployment has just looked. Consul looks for itself within the interval. */
     return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "Name", x->check_path ? "hbcloud: HTTP" : "hbcloud: connection",
-                     x->check_path ? "HTTP" : "TCP", target, "Interval", interval, "Timeout", timeout, "Status", "passing",
-                     "DeregisterCriticalServiceAfter", FORGET_AFTER);
+                     x->check_path ? "HTTP" : "TCP", target, "Interval", interval, "Timeout", timeout, "Status",
+                     "passing", "DeregisterCriticalServiceAfter", FORGET_AFTER);
 }
 
 static json_t *meta_of(const struct consul *c, const struct discovery_instance *x)
@@ -128,8 +130,9 @@ static int add(struct discovery *d, const struct discovery_instance *x, struct e
     json_t *check = check_of(x);
     if (!check)
         return error_set(e, ERR_INTERNAL, "No memory.");
-    _cleanup_json_ json_t *body = json_pack("{s:s, s:s, s:s, s:i, s:o, s:o, s:o}", "ID", x->id, "Name", x->service, "Address", x->address,
-                                            "Port", (int)x->port, "Tags", tags_of(x), "Meta", meta_of(c, x), "Check", check);
+    _cleanup_json_ json_t *body =
+        json_pack("{s:s, s:s, s:s, s:i, s:o, s:o, s:o}", "ID", x->id, "Name", x->service, "Address", x->address, "Port",
+                  (int)x->port, "Tags", tags_of(x), "Meta", meta_of(c, x), "Check", check);
     if (!body)
         return error_set(e, ERR_INTERNAL, "No memory.");
     _cleanup_response_ struct http_client_response rs;
@@ -199,9 +202,10 @@ static int list(struct discovery *d, json_t **ret, struct error *e)
     json_t *all = json_array();
     json_object_foreach (services, id, x)
         if (str_eq(json_str(json_object_get(x, "Meta"), META), c->owner))
-            (void)json_array_append_new(all, json_pack("{s:s, s:s?, s:s?, s:I, s:s}", "id", id, "service", json_str(x, "Service"), "address",
-                                                       json_str(x, "Address"), "port", (json_int_t)json_int(x, "Port", 0), "health",
-                                                       health_of(checks, id)));
+            (void)json_array_append_new(all,
+                                        json_pack("{s:s, s:s?, s:s?, s:I, s:s}", "id", id, "service",
+                                                  json_str(x, "Service"), "address", json_str(x, "Address"), "port",
+                                                  (json_int_t)json_int(x, "Port", 0), "health", health_of(checks, id)));
     *ret = all;
     return all ? 0 : error_set(e, ERR_INTERNAL, "No memory.");
 }

@@ -112,7 +112,8 @@ static int d_info(struct container_engine *g, struct engine_info *ret, struct er
 static int d_list(struct container_engine *g, struct engine_container **ret, size_t *ret_n, struct error *e)
 {
     _cleanup_json_ json_t *answer = NULL;
-    int r = docker_client_get(docker_ops_client(g), "/containers/json?all=1", DOCKER_LIST_MS, "its containers", &answer, e);
+    int r =
+        docker_client_get(docker_ops_client(g), "/containers/json?all=1", DOCKER_LIST_MS, "its containers", &answer, e);
     return r < 0 ? r : docker_parse_list(answer, ret, ret_n, e);
 }
 
@@ -185,7 +186,8 @@ static int join_all(struct container_engine *g, const char *id, const struct eng
 {
     int r = docker_networks_join(g, id, spec, e);
     if (r < 0)
-        (void)change_container(g, "DELETE", id, "?v=0&force=1", DOCKER_CHANGE_MS, NULL, NULL); /* the first error counts */
+        (void)change_container(g, "DELETE", id, "?v=0&force=1", DOCKER_CHANGE_MS, NULL,
+                               NULL); /* the first error counts */
     return r;
 }
 

@@ -21,12 +21,12 @@ struct docker_material {
 };
 
 struct docker_engine_options {
-    const char *host;         /* unix:///path, tcp://address:port, ssh://[user@]host[:port][/path/of/the/socket] */
+    const char *host; /* unix:///path, tcp://address:port, ssh://[user@]host[:port][/path/of/the/socket] */
     const char *certificates; /* folder with ca.pem, cert.pem and key.pem, as DOCKER_CERT_PATH has it: TLS */
     /* One by one instead, each PEM. With any of them tcp:// is TLS; without an authority the system's are asked. */
     struct docker_material authority, certificate;
-    struct docker_material key;   /* the certificate's; of ssh://: the private key (none: the agent, then ~/.ssh) */
-    const char *fingerprint;      /* "SHA256:…" of the SSH host key; NULL: known_hosts decides */
+    struct docker_material key; /* the certificate's; of ssh://: the private key (none: the agent, then ~/.ssh) */
+    const char *fingerprint; /* "SHA256:…" of the SSH host key; NULL: known_hosts decides */
     const char *known_hosts_file; /* NULL: the user's and the system's */
 };
 

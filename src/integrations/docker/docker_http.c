@@ -333,8 +333,8 @@ static int lost(struct docker_http *h, struct handle *a, CURLcode code, struct e
     long os = 0;
     curl_easy_getinfo(a->easy, CURLINFO_OS_ERRNO, &os);
     if (code != CURLE_COULDNT_CONNECT || !os)
-        return error_set(e, ERR_UNAVAILABLE, "The container engine at %.120s cannot be reached: %.200s.", h->target.shown,
-                         a->words[0] ? a->words : curl_easy_strerror(code));
+        return error_set(e, ERR_UNAVAILABLE, "The container engine at %.120s cannot be reached: %.200s.",
+                         h->target.shown, a->words[0] ? a->words : curl_easy_strerror(code));
     char reason[96];
     const char *hint = os == ENOENT   ? " (is Docker installed and running?)"
                        : os == EACCES ? " (is hbcloud's user in the group that owns the socket?)"
@@ -346,8 +346,9 @@ static int lost(struct docker_http *h, struct handle *a, CURLcode code, struct e
 /* Says which call, without its query. */
 static int late(const struct docker_call *call, const char *words, struct error *e)
 {
-    return error_set(e, ERR_UPSTREAM_TIMEOUT, "The container engine did not answer in time to %s %.*s: %.200s.", call->method,
-                     (int)(strcspn(call->path, "?") < 120 ? strcspn(call->path, "?") : 120), call->path, words);
+    return error_set(e, ERR_UPSTREAM_TIMEOUT, "The container engine did not answer in time to %s %.*s: %.200s.",
+                     call->method, (int)(strcspn(call->path, "?") < 120 ? strcspn(call->path, "?") : 120), call->path,
+                     words);
 }
 
 /* With what the other side of an SSH connection said, if it said something. */

@@ -12,7 +12,7 @@
 #define DOCKER_QUERY_MS 15000
 #define DOCKER_LIST_MS 30000
 #define DOCKER_CHANGE_MS 120000 /* create, start: the engine may copy a volume's first content */
-#define DOCKER_REMOVE_MS 30000  /* of a container: the engine goes on with it whoever waits, and its end is seen later */
+#define DOCKER_REMOVE_MS 30000 /* of a container: the engine goes on with it whoever waits, and its end is seen later */
 
 /* One piece of material, or the file `name` of `folder` (NULL none); nothing given: 0 and `ret` stays. */
 int docker_material_read(const char *folder, const char *name, const struct docker_material *m, struct secret **ret,

@@ -17,7 +17,8 @@
 
 struct docker_ssh_options {
     const char *url;          /* ssh://[user@]host[:port][/path/of/the/socket] */
-    const struct secret *key; /* PEM or OpenSSH form, without a passphrase; NULL: the agent, then the user's own files */
+    const struct secret
+        *key; /* PEM or OpenSSH form, without a passphrase; NULL: the agent, then the user's own files */
     const char *fingerprint;  /* "SHA256:…" of the host key; NULL: known_hosts decides */
     const char *known_hosts;  /* file; NULL: the user's and the system's */
 };

@@ -198,9 +198,7 @@ static void move_out(struct docker_ssh_channel *c)
 {
     while (c->phase == MOVING) {
         if (c->out.at == c->out.len) {
-            ssize_t n = ssh_channel_window_size(c->channel)
-                            ? recv(c->fd, c->out.bytes, PIECE, MSG_DONTWAIT)
-                            : -1;
+            ssize_t n = ssh_channel_window_size(c->channel) ? recv(c->fd, c->out.bytes, PIECE, MSG_DONTWAIT) : -1;
             if (n == 0 || (n < 0 && ssh_channel_window_size(c->channel) && errno != EAGAIN && errno != EINTR))
                 end(c); /* an HTTP client that closes wants nothing more */
             if (n <= 0)

@@ -21,7 +21,8 @@ struct docker_ssh_channel *docker_ssh_channel_new(ssh_session session, const cha
                                                   void *tag);
 void docker_ssh_channel_free(struct docker_ssh_channel *c);
 enum docker_ssh_step docker_ssh_channel_step(struct docker_ssh_channel *c); /* moves what can be moved */
-struct pollfd docker_ssh_channel_poll(const struct docker_ssh_channel *c);  /* what it waits for; fd -1: the session alone */
+struct pollfd docker_ssh_channel_poll(
+    const struct docker_ssh_channel *c); /* what it waits for; fd -1: the session alone */
 bool docker_ssh_channel_by_program(const struct docker_ssh_channel *c);
 const char *docker_ssh_channel_words(const struct docker_ssh_channel *c); /* why it ended, "" unknown */
 void *docker_ssh_channel_tag(const struct docker_ssh_channel *c);

@@ -83,8 +83,8 @@ int docker_ssh_address_parse(const char *url, struct docker_ssh_address *ret, st
     struct docker_ssh_address a = { 0 };
     if (!str_starts(url, "ssh://") || strlen(url) > 1024 || !address_read(url, &a)) {
         docker_ssh_address_done(&a);
-        return error_set(e, ERR_VALIDATION, "\"%.80s\" is no address by SSH; write ssh://user@host[:port][/path/of/the/socket].",
-                         url);
+        return error_set(e, ERR_VALIDATION,
+                         "\"%.80s\" is no address by SSH; write ssh://user@host[:port][/path/of/the/socket].", url);
     }
     *ret = a;
     return 0;
@@ -188,10 +188,11 @@ static bool same_print(const char *a, const char *b)
 static int unknown_host(const struct docker_ssh_address *a, const struct docker_ssh_identity *id,
                         const struct shown_key *k, struct error *e)
 {
-    return error_set(e, ERR_UPSTREAM,
-                     "The SSH host key of %.80s is not known yet: %s %s. Compare it with `ssh-keygen -lf` on that host; "
-                     "then accept it as the node's fingerprint, or by `ssh-keyscan -p %u %.80s >> %.80s`.",
-                     a->host, k->type, k->print, a->port, a->host, id->known_hosts ? id->known_hosts : "~/.ssh/known_hosts");
+    return error_set(
+        e, ERR_UPSTREAM,
+        "The SSH host key of %.80s is not known yet: %s %s. Compare it with `ssh-keygen -lf` on that host; "
+        "then accept it as the node's fingerprint, or by `ssh-keyscan -p %u %.80s >> %.80s`.",
+        a->host, k->type, k->print, a->port, a->host, id->known_hosts ? id->known_hosts : "~/.ssh/known_hosts");
 }
 
 static int check_known(ssh_session session, const struct docker_ssh_address *a, const struct docker_ssh_identity *id,
@@ -201,14 +202,14 @@ static int check_known(ssh_session session, const struct docker_ssh_address *a, 
     case SSH_KNOWN_HOSTS_OK: return 0;
     case SSH_KNOWN_HOSTS_CHANGED:
     case SSH_KNOWN_HOSTS_OTHER:
-        return error_set(e, ERR_UPSTREAM,
-                         "The SSH host key of %.80s is another one (%s %s) than the one in known_hosts: someone may stand "
-                         "between, or the host was set up anew. Nothing was sent to it.",
-                         a->host, k->type, k->print);
+        return error_set(
+            e, ERR_UPSTREAM,
+            "The SSH host key of %.80s is another one (%s %s) than the one in known_hosts: someone may stand "
+            "between, or the host was set up anew. Nothing was sent to it.",
+            a->host, k->type, k->print);
     case SSH_KNOWN_HOSTS_NOT_FOUND:
     case SSH_KNOWN_HOSTS_UNKNOWN: return unknown_host(a, id, k, e);
-    default:
-        return error_set(e, ERR_UPSTREAM, "The known hosts cannot be read: %.200s.", ssh_get_error(session));
+    default: return error_set(e, ERR_UPSTREAM, "The known hosts cannot be read: %.200s.", ssh_get_error(session));
     }
 }
 
@@ -259,8 +260,7 @@ static int authenticate(ssh_session session, const struct docker_ssh_address *a,
         return error_set(e, ERR_UNAVAILABLE, "The SSH connection to %.80s ended during the login: %.200s.", a->host,
                          ssh_get_error(session));
     return error_set(e, ERR_UPSTREAM, "%.80s refused the SSH login%s%.64s with %s.", a->host, a->user ? " of " : "",
-                     a->user ? a->user : "",
-                     id->key ? "the node's key" : "every key of the agent and of ~/.ssh");
+                     a->user ? a->user : "", id->key ? "the node's key" : "every key of the agent and of ~/.ssh");
 }
 
 static bool options_set(ssh_session s, int fd, const struct docker_ssh_address *a, const struct docker_ssh_identity *id)

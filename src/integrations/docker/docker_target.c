@@ -48,7 +48,8 @@ static int address_split(struct docker_target *t, const struct docker_target_opt
             return r;
         t->base = strdup("http://127.0.0.1"); /* a number, so that nothing is looked up */
     } else {
-        return error_set(e, ERR_VALIDATION, o->prefix
+        return error_set(e, ERR_VALIDATION,
+                         o->prefix
                              ? "The address must be http://… or https://…, not \"%.80s\"."
                              : "The engine's address must be unix:///path (shorter than 108 bytes), tcp://address:port "
                                "or ssh://user@host, not \"%.80s\".",
@@ -92,7 +93,8 @@ int docker_target_init(struct docker_target *t, const struct docker_target_optio
         return error_set(e, ERR_VALIDATION, "A certificate and its key belong together: one of them is missing.");
     bool kept = keep(&t->header_value, o->header_value) && (!o->header || (t->header = strdup(o->header)));
     if (t->tls)
-        kept = kept && keep(&t->authority, o->authority) && keep(&t->certificate, o->certificate) && keep(&t->key, o->key);
+        kept =
+            kept && keep(&t->authority, o->authority) && keep(&t->certificate, o->certificate) && keep(&t->key, o->key);
     return kept ? 0 : error_errno(e, -ENOMEM, "Preparing the container engine");
 }
 

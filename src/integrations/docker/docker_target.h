@@ -13,19 +13,19 @@ struct docker_target_options {
     bool tls;                         /* of tcp:// */
     const struct secret *authority;   /* PEM, of TLS; NULL: the system's */
     const struct secret *certificate; /* PEM, of TLS; NULL none */
-    const struct secret *key;         /* PEM: the certificate's, or SSH's private key; NULL none (SSH: agent, own files) */
-    const char *fingerprint;          /* "SHA256:…" of the SSH host key; NULL: known_hosts decides */
-    const char *known_hosts;          /* file; NULL: the user's and the system's */
-    const char *prefix;               /* before each path; NULL none */
-    const char *header;               /* its name; NULL none */
+    const struct secret *key; /* PEM: the certificate's, or SSH's private key; NULL none (SSH: agent, own files) */
+    const char *fingerprint; /* "SHA256:…" of the SSH host key; NULL: known_hosts decides */
+    const char *known_hosts; /* file; NULL: the user's and the system's */
+    const char *prefix; /* before each path; NULL none */
+    const char *header; /* its name; NULL none */
     const struct secret *header_value;
-    unsigned hurry;                   /* deadlines are divided by it, for tests of them; 0: by 1 */
+    unsigned hurry; /* deadlines are divided by it, for tests of them; 0: by 1 */
 };
 
 struct docker_target {
-    char *base;         /* scheme, authority and prefix, before the path */
-    char *shown;        /* as the owner wrote it, for messages */
-    char *socket_path;  /* NULL: none */
+    char *base; /* scheme, authority and prefix, before the path */
+    char *shown; /* as the owner wrote it, for messages */
+    char *socket_path; /* NULL: none */
     bool tls;
     struct secret *authority, *certificate, *key, *header_value;
     char *header;

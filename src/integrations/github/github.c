@@ -42,8 +42,8 @@ static int check_headers(const struct ci_request *in, const char **ret_signature
     for (size_t i = 0; i < ARRAY_LEN(once); i++) {
         size_t n = in->header_count(in->ctx, once[i]);
         if (n != 1)
-            return error_set(e, ERR_VALIDATION, "A delivery has the header %s once; this one has it %zu times.", once[i],
-                             n);
+            return error_set(e, ERR_VALIDATION, "A delivery has the header %s once; this one has it %zu times.",
+                             once[i], n);
     }
     if (!event_ok(in->header(in->ctx, "X-GitHub-Event")) || !id_ok(in->header(in->ctx, "X-GitHub-Delivery")))
         return error_set(e, ERR_VALIDATION, "X-GitHub-Event or X-GitHub-Delivery is not of GitHub's form.");

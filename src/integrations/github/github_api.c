@@ -30,8 +30,9 @@ static bool is_limit(const struct http_client_response *r)
     char text[64];
     if (r->status == 429)
         return true;
-    return r->status == 403 && (http_client_header(r, "Retry-After", text, sizeof text) ||
-                                (http_client_header(r, "X-RateLimit-Remaining", text, sizeof text) && str_eq(text, "0")));
+    return r->status == 403 &&
+           (http_client_header(r, "Retry-After", text, sizeof text) ||
+            (http_client_header(r, "X-RateLimit-Remaining", text, sizeof text) && str_eq(text, "0")));
 }
 
 static int refused(const char *what, struct http_client_response *r, struct error *e)
@@ -44,8 +45,8 @@ static int refused(const char *what, struct http_client_response *r, struct erro
     }
     (void)json_parse(r->body.data ? r->body.data : "", r->body.len, &body, NULL);
     const char *message = json_str(body, "message");
-    return error_set(e, r->status >= 500 ? ERR_UNAVAILABLE : ERR_UPSTREAM, "GitHub answered %d to %s%s%.200s", r->status,
-                     what, message ? ": " : ".", message ? message : "");
+    return error_set(e, r->status >= 500 ? ERR_UNAVAILABLE : ERR_UPSTREAM, "GitHub answered %d to %s%s%.200s",
+                     r->status, what, message ? ": " : ".", message ? message : "");
 }
 
 static int call(const struct github_api *g, const char *method, const char *path, const json_t *body, const char *what,
@@ -62,9 +63,14 @@ static int call(const struct github_api *g, const char *method, const char *path
     _cleanup_free_ char *text = body ? json_text(body, NULL) : NULL;
     if (!url || (body && !text))
         return error_set(e, ERR_INTERNAL, "No memory.");
-    struct http_client_request rq = { .method = method, .url = url, .headers = headers,
-                                      .header_count = ARRAY_LEN(headers) - (body ? 0 : 1), .bearer = g->token,
-                                      .body = text, .body_len = text ? strlen(text) : 0, .body_limit = BODY_LIMIT };
+    struct http_client_request rq = { .method = method,
+                                      .url = url,
+                                      .headers = headers,
+                                      .header_count = ARRAY_LEN(headers) - (body ? 0 : 1),
+                                      .bearer = g->token,
+                                      .body = text,
+                                      .body_len = text ? strlen(text) : 0,
+                                      .body_limit = BODY_LIMIT };
     int r = http_client_send(&rq, &response, e);
     if (r < 0)
         return r;
@@ -84,8 +90,8 @@ static int read_page(const struct github_api *g, const char *repository, int64_t
     json_t *run, *answer = NULL;
     (void)time_format(since_ms, at);
     at[19] = '\0'; /* without milliseconds: the search knows none */
-    (void)snprintf(path, sizeof path, "/repos/%s/actions/runs?per_page=%d&page=%d&created=%%3E%%3D%sZ", repository, PAGE,
-                   page, at);
+    (void)snprintf(path, sizeof path, "/repos/%s/actions/runs?per_page=%d&page=%d&created=%%3E%%3D%sZ", repository,
+                   PAGE, page, at);
     int r = call(g, "GET", path, NULL, "the question for runs", &answer, e);
     json_array_foreach (json_at(answer, "workflow_runs"), i, run)
         if (r == 0)
@@ -118,7 +124,8 @@ static int make_deployment(const struct github_api *g, const struct ci_status *s
                   s->environment, "description", "Deployed by hbcloud", "auto_merge", 0, "required_contexts",
                   "production_environment", str_eq(s->environment, "production"), "payload", "hbcloud", s->id);
     (void)snprintf(path, sizeof path, "/repos/%s/deployments", s->repository);
-    int r = body ? call(g, "POST", path, body, "a new deployment", &answer, e) : error_set(e, ERR_INTERNAL, "No memory.");
+    int r =
+        body ? call(g, "POST", path, body, "a new deployment", &answer, e) : error_set(e, ERR_INTERNAL, "No memory.");
     int64_t id = json_int(answer, "id", 0);
     json_decref(answer);
     if (r < 0)

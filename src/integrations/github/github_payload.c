@@ -45,7 +45,7 @@ static enum ci_state state_of(const char *status)
         const char *word;
         enum ci_state state;
     } words[] = {
-        { "requested", CI_QUEUED },   { "queued", CI_QUEUED },  { "pending", CI_QUEUED },
+        { "requested", CI_QUEUED },    { "queued", CI_QUEUED },   { "pending", CI_QUEUED },
         { "in_progress", CI_RUNNING }, { "completed", CI_ENDED },
     };
     for (size_t i = 0; i < ARRAY_LEN(words); i++)
@@ -57,7 +57,7 @@ static enum ci_state state_of(const char *status)
 /* Whatever is said of an end that is no known word ("startup_failure") is a failure. */
 static const char *conclusion_of(const char *word)
 {
-    static const char *const known[] = { "success", "failure", "neutral",         "cancelled",
+    static const char *const known[] = { "success", "failure",   "neutral",         "cancelled",
                                          "skipped", "timed_out", "action_required", "stale" };
     for (size_t i = 0; i < ARRAY_LEN(known); i++)
         if (str_eq(known[i], word))

@@ -33,5 +33,7 @@ int github_check_signature(const struct secret *key, const char *header, const c
         return error_set(e, ERR_INTERNAL, "The signature cannot be computed.");
     bool same = CRYPTO_memcmp(given, right, DIGEST_LEN) == 0;
     secret_wipe(right, sizeof right);
-    return same ? 0 : error_set(e, ERR_UNAUTHENTICATED, "The signature does not fit the body: another secret, or a changed body.");
+    return same ? 0
+                : error_set(e, ERR_UNAUTHENTICATED,
+                            "The signature does not fit the body: another secret, or a changed body.");
 }

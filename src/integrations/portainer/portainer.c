@@ -51,7 +51,8 @@ static int find_endpoint(const json_t *all, const char *name, int64_t *ret, stru
             *ret = json_int(one, "Id", 0);
             return 0;
         }
-    return error_set(e, ERR_UPSTREAM, "Portainer has no endpoint named %.100s, or the token's user may not use it.", name);
+    return error_set(e, ERR_UPSTREAM, "Portainer has no endpoint named %.100s, or the token's user may not use it.",
+                     name);
 }
 
 static int endpoint_by_name(struct docker_http *http, const char *name, int64_t *ret, struct error *e)
@@ -103,11 +104,13 @@ static int login(void *ctx, const struct engine_credentials *c, char **ret, stru
         return r;
     int64_t id = find_registry(all, c->registry);
     if (!id)
-        return error_set(e, ERR_UPSTREAM,
-                         "Portainer passes no login on but those of its own registries: add %.100s with its login there.",
-                         c->registry ? c->registry : "the registry");
+        return error_set(
+            e, ERR_UPSTREAM,
+            "Portainer passes no login on but those of its own registries: add %.100s with its login there.",
+            c->registry ? c->registry : "the registry");
     int n = snprintf(text, sizeof(text), "{\"registryId\":%" PRId64 "}", id);
-    size_t len = base64url_encode((const uint8_t *)text, (size_t)n, coded, sizeof(coded)); /* no "-" nor "_" in such text */
+    size_t len =
+        base64url_encode((const uint8_t *)text, (size_t)n, coded, sizeof(coded)); /* no "-" nor "_" in such text */
     for (; len % 4; len++)
         coded[len] = '=';
     coded[len] = '\0';

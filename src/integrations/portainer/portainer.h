@@ -8,10 +8,10 @@
 #include "integrations/docker/docker.h"
 
 struct portainer_options {
-    const char *url;                  /* https://host:9443, maybe with a path; http:// in a network that nobody else is in */
-    struct docker_material token;     /* access token of a user */
+    const char *url; /* https://host:9443, maybe with a path; http:// in a network that nobody else is in */
+    struct docker_material token; /* access token of a user */
     struct docker_material authority; /* PEM that signed its certificate; none: the system's */
-    int64_t endpoint;                 /* its number; 0: found by its name */
+    int64_t endpoint; /* its number; 0: found by its name */
     const char *endpoint_name;
 };
 

@@ -54,7 +54,8 @@ static int check_name(const char *name, struct error *e)
 {
     return docker_name_valid(name) && strlen(name) <= 63
                ? 0
-               : error_set(e, ERR_VALIDATION, "\"%.100s\" is no name for a service of a cluster (at most 63 characters).",
+               : error_set(e, ERR_VALIDATION,
+                           "\"%.100s\" is no name for a service of a cluster (at most 63 characters).",
                            name ? name : "");
 }
 
@@ -136,8 +137,8 @@ static int deploy_with(struct swarm *w, const struct scheduler_spec *spec, const
     return send_spec(w, spec, path, login, e);
 }
 
-static int s_deploy(struct container_scheduler *s, const struct scheduler_spec *spec, const struct engine_credentials *c,
-                    struct error *e)
+static int s_deploy(struct container_scheduler *s, const struct scheduler_spec *spec,
+                    const struct engine_credentials *c, struct error *e)
 {
     struct swarm *w = swarm_of(s);
     char *login = NULL;
@@ -176,8 +177,8 @@ static int s_rollback(struct container_scheduler *s, const char *name, struct er
         return r;
     if (!json_is_object(json_at(service, "PreviousSpec")))
         return error_set(e, ERR_CONFLICT, "The service %.100s has no earlier state to go back to.", name);
-    (void)snprintf(path, sizeof(path), "/services/%s/update?version=%" PRId64 "&rollback=previous", json_str(service, "ID"),
-                   version_of(service));
+    (void)snprintf(path, sizeof(path), "/services/%s/update?version=%" PRId64 "&rollback=previous",
+                   json_str(service, "ID"), version_of(service));
     size_t len = 0;
     char *body = json_text(json_at(service, "Spec"), &len); /* what counts is the one before, which the cluster has */
     if (!body)

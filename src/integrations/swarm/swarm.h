@@ -7,6 +7,7 @@
 #include "runtime/scheduler.h"
 
 /* Never connects. */
-int swarm_scheduler_open(const struct docker_engine_options *manager, struct container_scheduler **ret, struct error *e);
+int swarm_scheduler_open(const struct docker_engine_options *manager, struct container_scheduler **ret,
+                         struct error *e);
 
 #endif

@@ -211,9 +211,10 @@ static void write_task(struct jw *w, const struct scheduler_spec *s)
     write_limits(w, s->container);
     jw_key(w, "RestartPolicy");
     jw_object(w);
-    text(w, "Condition", str_eq(s->container->restart_policy, "no")           ? "none"
-                         : str_eq(s->container->restart_policy, "on-failure") ? "on-failure"
-                                                                              : "any");
+    text(w, "Condition",
+         str_eq(s->container->restart_policy, "no")           ? "none"
+         : str_eq(s->container->restart_policy, "on-failure") ? "on-failure"
+                                                              : "any");
     jw_end(w);
     jw_key(w, "Placement");
     jw_object(w);
@@ -288,12 +289,9 @@ static enum scheduler_state state_of(const char *word)
     static const struct {
         const char *word;
         enum scheduler_state state;
-    } words[] = { { "updating", SCHEDULER_UPDATING },
-                  { "paused", SCHEDULER_PAUSED },
-                  { "completed", SCHEDULER_SETTLED },
-                  { "rollback_started", SCHEDULER_ROLLING_BACK },
-                  { "rollback_paused", SCHEDULER_PAUSED },
-                  { "rollback_completed", SCHEDULER_ROLLED_BACK } };
+    } words[] = { { "updating", SCHEDULER_UPDATING },      { "paused", SCHEDULER_PAUSED },
+                  { "completed", SCHEDULER_SETTLED },      { "rollback_started", SCHEDULER_ROLLING_BACK },
+                  { "rollback_paused", SCHEDULER_PAUSED }, { "rollback_completed", SCHEDULER_ROLLED_BACK } };
     for (size_t i = 0; word && i < ARRAY_LEN(words); i++)
         if (str_eq(word, words[i].word))
             return words[i].state;
@@ -315,8 +313,8 @@ static bool tasks_read(const json_t *tasks, struct scheduler_status *s)
     json_array_foreach (tasks, i, one) {
         const char *image = json_str(one, "Spec.ContainerSpec.Image"), *at = json_str(one, "Status.Timestamp");
         const char *failure = json_str(one, "Status.Err");
-        s->running += str_eq(json_str(one, "DesiredState"), "running") && str_eq(json_str(one, "Status.State"), "running") &&
-                      str_eq(image, s->image);
+        s->running += str_eq(json_str(one, "DesiredState"), "running") &&
+                      str_eq(json_str(one, "Status.State"), "running") && str_eq(image, s->image);
         if (failure && *failure && at && strcmp(at, newest) >= 0) { /* RFC 3339 in UTC sorts as text */
             newest = at;
             if (!keep(&s->failure, failure))
@@ -334,7 +332,8 @@ int swarm_status_read(const json_t *service, const json_t *tasks, struct schedul
     if (!image || wanted < 0 || wanted > INT32_MAX || !json_is_array(tasks))
         return error_set(e, ERR_UPSTREAM, "The cluster's answer about a service is not understood.");
     s.wanted = (unsigned)wanted;
-    if (!keep(&s.image, image) || !keep(&s.message, json_str(service, "UpdateStatus.Message")) || !tasks_read(tasks, &s)) {
+    if (!keep(&s.image, image) || !keep(&s.message, json_str(service, "UpdateStatus.Message")) ||
+        !tasks_read(tasks, &s)) {
         scheduler_status_done(&s);
         return error_errno(e, -ENOMEM, "Reading a service of the cluster");
     }

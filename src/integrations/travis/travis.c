@@ -45,8 +45,11 @@ static int call(const struct travis *t, const char *path, unsigned total_ms, boo
     _cleanup_free_ char *url = str_printf("%s%s", t->base_url, path);
     const struct http_client_header headers[] = { { "Travis-API-Version", "3" }, { "User-Agent", "hbcloud" } };
     _cleanup_secret_ struct secret *login = NULL;
-    struct http_client_request rq = { .url = url, .headers = headers, .header_count = ARRAY_LEN(headers),
-                                      .total_ms = total_ms, .attempts = known ? 0 : 1 };
+    struct http_client_request rq = { .url = url,
+                                      .headers = headers,
+                                      .header_count = ARRAY_LEN(headers),
+                                      .total_ms = total_ms,
+                                      .attempts = known ? 0 : 1 };
     if (known && t->token) {
         char text[512];
         int n = snprintf(text, sizeof text, "token %s", secret_reveal(t->token, NULL));
@@ -80,7 +83,8 @@ static int ask_key(struct travis *t, struct error *e)
     char *copy = pem ? strdup(pem) : NULL;
     json_decref(config);
     if (r < 0)
-        return error_set(e, ERR_UNAVAILABLE, "The public key of Travis CI cannot be had now, so no delivery can be checked.");
+        return error_set(e, ERR_UNAVAILABLE,
+                         "The public key of Travis CI cannot be had now, so no delivery can be checked.");
     if (!copy)
         return error_set(e, ERR_UNAVAILABLE, "Travis CI's answer has no public key.");
     free(t->key);
@@ -96,7 +100,8 @@ static int check_by_asked(struct travis *t, const char *header, const struct ci_
     if (r != 0 || (t->key && !may_ask))
         return r;
     if (!may_ask)
-        return error_set(e, ERR_UNAVAILABLE, "The public key of Travis CI is not known yet. Send the delivery again later.");
+        return error_set(e, ERR_UNAVAILABLE,
+                         "The public key of Travis CI is not known yet. Send the delivery again later.");
     /* A known key goes on being right when the new one cannot be had. */
     struct error failed = ERROR_INIT;
     int asked = ask_key(t, t->key ? &failed : e);
@@ -162,8 +167,8 @@ static int read_delivery(struct ci_source *s UNUSED, const char *event UNUSED, c
 /* ---- missed builds ---- */
 
 /* 1: there may be more that are young enough. */
-static int read_page(const struct travis *t, const char *repository, int64_t since_ms, int page, ci_emit emit, void *ctx,
-                     struct error *e)
+static int read_page(const struct travis *t, const char *repository, int64_t since_ms, int page, ci_emit emit,
+                     void *ctx, struct error *e)
 {
     char path[512];
     size_t i;

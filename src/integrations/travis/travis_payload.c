@@ -26,10 +26,12 @@ static void read_state(const json_t *x, struct ci_fact *f)
         enum ci_state state;
         const char *conclusion;
     } words[] = {
-        { "created", CI_QUEUED, NULL },       { "received", CI_QUEUED, NULL },     { "queued", CI_QUEUED, NULL },
-        { "started", CI_RUNNING, NULL },      { "passed", CI_ENDED, "success" },   { "failed", CI_ENDED, "failure" },
-        { "errored", CI_ENDED, "failure" },   { "canceled", CI_ENDED, "cancelled" }, { "cancelled", CI_ENDED, "cancelled" },
-        { "fixed", CI_ENDED, "success" },     { "broken", CI_ENDED, "failure" },
+        { "created", CI_QUEUED, NULL },         { "received", CI_QUEUED, NULL },
+        { "queued", CI_QUEUED, NULL },          { "started", CI_RUNNING, NULL },
+        { "passed", CI_ENDED, "success" },      { "failed", CI_ENDED, "failure" },
+        { "errored", CI_ENDED, "failure" },     { "canceled", CI_ENDED, "cancelled" },
+        { "cancelled", CI_ENDED, "cancelled" }, { "fixed", CI_ENDED, "success" },
+        { "broken", CI_ENDED, "failure" },
     };
     const char *state = json_str(x, "state");
     f->state = CI_WAITING;
@@ -52,8 +54,11 @@ static int emit_jobs(const json_t *jobs, const struct ci_fact *run, ci_emit emit
     int r = 0;
     char name[64];
     json_array_foreach (jobs, i, x) {
-        struct ci_fact f = { .kind = CI_JOB, .repository = run->repository, .branch = run->branch,
-                             .commit = run->commit, .event = run->name };
+        struct ci_fact f = { .kind = CI_JOB,
+                             .repository = run->repository,
+                             .branch = run->branch,
+                             .commit = run->commit,
+                             .event = run->name };
         if (!json_int(x, "id", 0))
             continue;
         read_state(x, &f);

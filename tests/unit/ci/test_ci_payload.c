@@ -42,7 +42,8 @@ static void a_form_gives_the_very_bytes(void **state UNUSED)
 
 static void a_form_that_is_none_is_refused(void **state UNUSED)
 {
-    static const char *const bad[] = { "", "payload", "xpayload=1", "payload=%", "payload=%4", "payload=%zz", "pay=load&", "&&" };
+    static const char *const bad[] = { "",           "payload",     "xpayload=1", "payload=%",
+                                       "payload=%4", "payload=%zz", "pay=load&",  "&&" };
     for (size_t i = 0; i < ARRAY_LEN(bad); i++)
         field_is(bad[i], NULL, 0);
 }
@@ -50,7 +51,8 @@ static void a_form_that_is_none_is_refused(void **state UNUSED)
 static void a_repository_is_an_owner_and_a_name(void **state UNUSED)
 {
     static const char *const good[] = { "a/b", "example-org/shop.js", "A_1/-", "o/..x" };
-    static const char *const bad[] = { "", "a", "/b", "a/", "a/b/c", "../b", "a/..", "a/.", "a b/c", "a/b?x", "a/b#", "ä/b" };
+    static const char *const bad[] = { "",     "a",   "/b",    "a/",    "a/b/c", "../b",
+                                       "a/..", "a/.", "a b/c", "a/b?x", "a/b#",  "ä/b" };
     for (size_t i = 0; i < ARRAY_LEN(good); i++)
         assert_true(ci_repository_ok(good[i]));
     for (size_t i = 0; i < ARRAY_LEN(bad); i++)
@@ -82,7 +84,10 @@ static void the_published_vector_holds(void **state UNUSED)
 static void o19_another_form_is_refused_unseen(void **state UNUSED)
 {
     static const char *const bad[] = {
-        "", "sha256=", "sha256=00", "sha1=757107ea0eb2509fc211221cce984b8a37570b6d",
+        "",
+        "sha256=",
+        "sha256=00",
+        "sha1=757107ea0eb2509fc211221cce984b8a37570b6d",
         "SHA256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17",
         "sha256=757107EA0EB2509FC211221CCE984B8A37570B6D7586C22C46F4379C8B043E17",
         "sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e1",
@@ -121,8 +126,8 @@ static const char *or_dash(const char *text)
 
 static int tell(void *ctx, const struct ci_fact *f, struct error *e UNUSED)
 {
-    static const char *const kinds[] = { [CI_IGNORED] = "ignored", [CI_RUN] = "run", [CI_JOB] = "job",
-                                         [CI_CHECK] = "check", [CI_PUSH] = "push", [CI_IMAGE] = "image" };
+    static const char *const kinds[] = { [CI_IGNORED] = "ignored", [CI_RUN] = "run",   [CI_JOB] = "job",
+                                         [CI_CHECK] = "check",     [CI_PUSH] = "push", [CI_IMAGE] = "image" };
     struct told *t = ctx;
     int n;
     if (f->kind == CI_IGNORED)
@@ -171,7 +176,9 @@ static void o20_pushes(void **state UNUSED)
     reads("push", "{\"ref\":\"refs/heads/main\"}", NULL);
 }
 
-#define RUN(more) "{\"workflow\":{\"name\":\"w\"},\"workflow_run\":{\"id\":7,\"head_branch\":\"main\",\"head_sha\":\"abc\"," more "}," ABOUT "}"
+#define RUN(more)                                                                                                   \
+    "{\"workflow\":{\"name\":\"w\"},\"workflow_run\":{\"id\":7,\"head_branch\":\"main\",\"head_sha\":\"abc\"," more \
+    "}," ABOUT "}"
 #define OURS "\"head_repository\":{\"full_name\":\"o/r\"}"
 
 static void runs_and_whose_they_are(void **state UNUSED)
@@ -181,11 +188,13 @@ static void runs_and_whose_they_are(void **state UNUSED)
           "run w main/- @abc #2 completed success|");
     reads("workflow_run", RUN("\"status\":\"completed\",\"conclusion\":\"startup_failure\"," OURS),
           "run w main/- @abc #1 completed failure|");
-    reads("workflow_run", RUN("\"status\":\"completed\",\"conclusion\":null," OURS), "run w main/- @abc #1 completed failure|");
+    reads("workflow_run", RUN("\"status\":\"completed\",\"conclusion\":null," OURS),
+          "run w main/- @abc #1 completed failure|");
     reads("workflow_run", RUN("\"status\":\"some_day\"," OURS), "run w main/- @abc #1 waiting -|");
     reads("workflow_run", RUN("\"status\":\"queued\",\"head_repository\":{\"full_name\":\"fork/r\"}"),
           "run w main/- @abc #1 queued - foreign|");
-    reads("workflow_run", RUN("\"status\":\"queued\",\"head_repository\":null"), "run w main/- @abc #1 queued - foreign|");
+    reads("workflow_run", RUN("\"status\":\"queued\",\"head_repository\":null"),
+          "run w main/- @abc #1 queued - foreign|");
     reads("workflow_run", RUN("\"status\":\"queued\",\"event\":\"pull_request_target\"," OURS),
           "run w main/- @abc #1 queued - foreign|");
     reads("workflow_run", "{" ABOUT "}", NULL);
@@ -193,7 +202,9 @@ static void runs_and_whose_they_are(void **state UNUSED)
 
 static void images(void **state UNUSED)
 {
-#define IMAGE(action, type, tag) "{\"action\":\"" action "\",\"package\":{\"name\":\"Shop\",\"namespace\":\"Example\",\"package_type\":\"" type "\",\"package_version\":{\"id\":3,\"container_metadata\":{\"tag\":{\"name\":\"" tag "\"}}}}," ABOUT "}"
+#define IMAGE(action, type, tag)                                                                                   \
+    "{\"action\":\"" action "\",\"package\":{\"name\":\"Shop\",\"namespace\":\"Example\",\"package_type\":\"" type \
+    "\",\"package_version\":{\"id\":3,\"container_metadata\":{\"tag\":{\"name\":\"" tag "\"}}}}," ABOUT "}"
     reads("package", IMAGE("published", "CONTAINER", "v1"), "image ghcr.io/example/shop -/v1 @- #1 queued -|");
     reads("package", IMAGE("published", "npm", "v1"), "ignored: The package is no container image.|");
     reads("package", IMAGE("deleted", "CONTAINER", "v1"), "ignored: The package was neither published nor updated.|");
@@ -203,7 +214,8 @@ static void images(void **state UNUSED)
 
 static void what_the_hub_told_itself_is_not_news(void **state UNUSED)
 {
-#define DEPLOYMENT(payload) "{\"deployment\":{\"id\":4,\"sha\":\"abc\",\"environment\":\"production\",\"payload\":" payload "}," ABOUT "}"
+#define DEPLOYMENT(payload) \
+    "{\"deployment\":{\"id\":4,\"sha\":\"abc\",\"environment\":\"production\",\"payload\":" payload "}," ABOUT "}"
     reads("deployment", DEPLOYMENT("{}"), "run production -/- @abc #1 queued - foreign|");
     reads("deployment", DEPLOYMENT("\"text\""), "run production -/- @abc #1 queued - foreign|");
     reads("deployment", DEPLOYMENT("{\"hbcloud\":\"x\"}"), "ignored: A hub told GitHub of this deployment itself.|");
@@ -213,12 +225,14 @@ static void what_the_hub_told_itself_is_not_news(void **state UNUSED)
 
 static void builds(void **state UNUSED)
 {
-#define BUILD(more) "{\"id\":9,\"commit\":\"abc\",\"branch\":\"main\",\"repository\":{\"owner_name\":\"o\",\"name\":\"r\"}," more "}"
+#define BUILD(more) \
+    "{\"id\":9,\"commit\":\"abc\",\"branch\":\"main\",\"repository\":{\"owner_name\":\"o\",\"name\":\"r\"}," more "}"
     reads(NULL, BUILD("\"state\":\"started\",\"started_at\":\"1970-01-01T00:00:50Z\""),
           "run Travis CI main/- @abc #50 in_progress -|");
     reads(NULL, BUILD("\"state\":\"canceled\",\"status\":null"), "run Travis CI main/- @abc #0 completed cancelled|");
     reads(NULL, BUILD("\"state\":\"passed\",\"tag\":\"main\""), "run Travis CI -/main @abc #0 completed success|");
-    reads(NULL, BUILD("\"state\":\"passed\",\"pull_request\":true"), "run Travis CI main/- @abc #0 completed success foreign|");
+    reads(NULL, BUILD("\"state\":\"passed\",\"pull_request\":true"),
+          "run Travis CI main/- @abc #0 completed success foreign|");
     reads(NULL, BUILD("\"state\":\"errored\",\"matrix\":[{\"id\":1,\"number\":\"9.1\",\"state\":\"failed\"},{},5]"),
           "run Travis CI main/- @abc #0 completed failure|job 9.1 main/- @abc #0 completed failure|");
     reads(NULL, "{\"id\":9,\"repository\":{\"owner_name\":\"o\",\"name\":\"../r\"}}", NULL);

@@ -1,7 +1,7 @@
 /* The command line without a hub: parsing, help, completion, tables, widths, values, event streams, patches. */
 #include "base/clock.h"
-#include "cli/format.h"
 #include "cli/ci_call.h"
+#include "cli/format.h"
 #include "cli/service_file.h"
 #include "cli/sse.h"
 #include "cli/table.h"
@@ -467,11 +467,12 @@ static void a_patch_says_the_tag_it_means(void **state)
 
 static void set_all(const char *const (*variables)[2], size_t n)
 {
-    static const char *const known[] = { "GITHUB_ACTIONS",     "GITHUB_REPOSITORY", "GITHUB_SHA",     "GITHUB_REF_NAME",
-                                         "GITHUB_HEAD_REF",    "GITHUB_WORKFLOW",   "GITHUB_RUN_ID",  "GITHUB_RUN_ATTEMPT",
-                                         "GITHUB_ACTOR",       "TRAVIS",            "TRAVIS_REPO_SLUG", "TRAVIS_COMMIT",
-                                         "TRAVIS_BRANCH",      "TRAVIS_BUILD_ID",   "TRAVIS_JOB_ID",  "TRAVIS_JOB_NAME",
-                                         "TRAVIS_COMMIT_MESSAGE" };
+    static const char *const known[] = { "GITHUB_ACTIONS",  "GITHUB_REPOSITORY",    "GITHUB_SHA",
+                                         "GITHUB_REF_NAME", "GITHUB_HEAD_REF",      "GITHUB_WORKFLOW",
+                                         "GITHUB_RUN_ID",   "GITHUB_RUN_ATTEMPT",   "GITHUB_ACTOR",
+                                         "TRAVIS",          "TRAVIS_REPO_SLUG",     "TRAVIS_COMMIT",
+                                         "TRAVIS_BRANCH",   "TRAVIS_BUILD_ID",      "TRAVIS_JOB_ID",
+                                         "TRAVIS_JOB_NAME", "TRAVIS_COMMIT_MESSAGE" };
     for (size_t i = 0; i < ARRAY_LEN(known); i++)
         (void)unsetenv(known[i]);
     for (size_t i = 0; i < n; i++)
@@ -479,12 +480,18 @@ static void set_all(const char *const (*variables)[2], size_t n)
 }
 
 static const char *const github[][2] = {
-    { "GITHUB_ACTIONS", "true" },   { "GITHUB_REPOSITORY", "me/app" }, { "GITHUB_SHA", "abc" }, { "GITHUB_REF_NAME", "main" },
-    { "GITHUB_WORKFLOW", "Deploy" }, { "GITHUB_RUN_ID", "77" },        { "GITHUB_RUN_ATTEMPT", "2" }, { "GITHUB_ACTOR", "octo" },
+    { "GITHUB_ACTIONS", "true" },  { "GITHUB_REPOSITORY", "me/app" }, { "GITHUB_SHA", "abc" },
+    { "GITHUB_REF_NAME", "main" }, { "GITHUB_WORKFLOW", "Deploy" },   { "GITHUB_RUN_ID", "77" },
+    { "GITHUB_RUN_ATTEMPT", "2" }, { "GITHUB_ACTOR", "octo" },
 };
 static const char *const travis[][2] = {
-    { "TRAVIS", "true" },         { "TRAVIS_REPO_SLUG", "me/app" }, { "TRAVIS_COMMIT", "def" }, { "TRAVIS_BRANCH", "dev" },
-    { "TRAVIS_BUILD_ID", "5" },   { "TRAVIS_JOB_ID", "6" },         { "TRAVIS_COMMIT_MESSAGE", "Fix it" },
+    { "TRAVIS", "true" },
+    { "TRAVIS_REPO_SLUG", "me/app" },
+    { "TRAVIS_COMMIT", "def" },
+    { "TRAVIS_BRANCH", "dev" },
+    { "TRAVIS_BUILD_ID", "5" },
+    { "TRAVIS_JOB_ID", "6" },
+    { "TRAVIS_COMMIT_MESSAGE", "Fix it" },
 };
 
 static void ci_is_known_by_its_variables(void **state)
@@ -497,8 +504,9 @@ static void ci_is_known_by_its_variables(void **state)
     set_all(github, ARRAY_LEN(github));
     assert_true(ci_call_read(&none, &ci));
     _cleanup_json_ json_t *document = parsed("{\"name\":\"web\"}");
-    _cleanup_json_ json_t *want = parsed("{\"name\":\"web\",\"trigger\":\"github_actions\",\"pipeline\":\"Deploy\",\"initiatedBy\":\"octo\","
-                                         "\"git\":{\"repository\":\"me/app\",\"branch\":\"main\",\"commit\":\"abc\"}}");
+    _cleanup_json_ json_t *want =
+        parsed("{\"name\":\"web\",\"trigger\":\"github_actions\",\"pipeline\":\"Deploy\",\"initiatedBy\":\"octo\","
+               "\"git\":{\"repository\":\"me/app\",\"branch\":\"main\",\"commit\":\"abc\"}}");
     ci_call_fill(&ci, document);
     assert_true(json_equal(document, want));
     set_all(travis, ARRAY_LEN(travis));

@@ -86,8 +86,13 @@ static void expect(struct fixture *f, const char *name, int64_t version, const v
 
 static void values_come_back_byte_for_byte_O33(void **state)
 {
-    static const char *const values[] = { "-----BEGIN KEY-----\nab\ncd\n-----END KEY-----\n", "a\r\nb\r\n", " leading", "",
-                                          "\"'$$x%s=a=b\\n`", "\xf0\x9f\x94\x91 é", "\xff\xfe not text" };
+    static const char *const values[] = { "-----BEGIN KEY-----\nab\ncd\n-----END KEY-----\n",
+                                          "a\r\nb\r\n",
+                                          " leading",
+                                          "",
+                                          "\"'$$x%s=a=b\\n`",
+                                          "\xf0\x9f\x94\x91 é",
+                                          "\xff\xfe not text" };
     struct fixture *f = *state;
     char *large = malloc(SECRET_VALUE_MAX);
     for (size_t i = 0; i < SECRET_VALUE_MAX; i++)
@@ -168,7 +173,8 @@ static void releases_of_a_removed_service_hold_nothing(void **state)
 {
     struct fixture *f = *state;
     (void)set(f, "token", "one", 3);
-    sql(f, "INSERT INTO service_releases (id, service_id, number, specification, created_at) VALUES ('r', 'gone', 1, '{}', $1)",
+    sql(f,
+        "INSERT INTO service_releases (id, service_id, number, specification, created_at) VALUES ('r', 'gone', 1, '{}', $1)",
         clock_now_ms());
     use(f, "r", "token", 1, 0);
     assert_int_equal(secrets_delete(f->secrets, "token", 0, NULL), -ERR_CONFLICT);
@@ -212,11 +218,12 @@ static void a_sealed_value_is_bound_to_its_place(void **state)
     (void)set(f, "theirs", "bbbb", 4);
     struct store_conn *c = NULL;
     assert_int_equal(store_acquire(f->store, STORE_WRITE, &c, NULL), 0);
-    assert_int_equal(store_exec(c, NULL,
-                                "UPDATE secret_versions SET value_sealed = (SELECT v.value_sealed FROM secret_versions v "
-                                "WHERE v.name = 'theirs') WHERE name = 'mine'",
-                                ""),
-                     0);
+    assert_int_equal(
+        store_exec(c, NULL,
+                   "UPDATE secret_versions SET value_sealed = (SELECT v.value_sealed FROM secret_versions v "
+                   "WHERE v.name = 'theirs') WHERE name = 'mine'",
+                   ""),
+        0);
     assert_int_equal(store_commit(c, NULL), 0);
     store_release(c);
     assert_int_equal(secrets_get(f->secrets, "mine", 0, &value, NULL, NULL), -ERR_INTERNAL);
@@ -239,7 +246,8 @@ static void hosts_have_one_name(void **state)
         assert_int_equal(registry_host(pairs[i][0], host, NULL), 0);
         assert_string_equal(host, pairs[i][1]);
     }
-    for (const char *const *bad = (const char *const[]){ "", "https://", "a b", "-x", "a@b", ":443", NULL }; *bad; bad++)
+    for (const char *const *bad = (const char *const[]){ "", "https://", "a b", "-x", "a@b", ":443", NULL }; *bad;
+         bad++)
         assert_int_equal(registry_host(*bad, host, NULL), -ERR_VALIDATION);
 }
 
@@ -262,7 +270,8 @@ static void logins_are_kept_by_host(void **state)
 static void nothing_of_a_value_is_in_the_files_or_the_documents(void **state)
 {
     static const char value[] = "c4n4ry-value-4711", password[] = "c4n4ry-password-0815";
-    static const struct canary list[] = { { "value", value, sizeof value - 1 }, { "password", password, sizeof password - 1 } };
+    static const struct canary list[] = { { "value", value, sizeof value - 1 },
+                                          { "password", password, sizeof password - 1 } };
     struct fixture *f = *state;
     struct jw w;
     _cleanup_buf_ struct buf b;

@@ -151,11 +151,13 @@ static void describe(const struct own_container *c, struct engine_container *ret
         ret->mounts[0] = (struct engine_mount){ strdup("volume"), strdup(c->volume), strdup("/data"), false };
     ret->ports = calloc(1, sizeof *ret->ports);
     ret->port_count = 1;
-    ret->ports[0] = (struct engine_port){ .container = 8080, .host = (uint16_t)(c->running ? c->port : 0),
-                                          .protocol = "tcp", .host_ip = "127.0.0.1" };
+    ret->ports[0] = (struct engine_port){
+        .container = 8080, .host = (uint16_t)(c->running ? c->port : 0), .protocol = "tcp", .host_ip = "127.0.0.1"
+    };
 }
 
-static int own_list(struct container_engine *g UNUSED, struct engine_container **ret, size_t *ret_n, struct error *e UNUSED)
+static int own_list(struct container_engine *g UNUSED, struct engine_container **ret, size_t *ret_n,
+                    struct error *e UNUSED)
 {
     *ret = calloc(OWN_CONTAINERS, sizeof **ret);
     *ret_n = 0;
@@ -182,7 +184,8 @@ static int own_inspect(struct container_engine *g UNUSED, const char *id, struct
     return 0;
 }
 
-static int own_create(struct container_engine *g UNUSED, const struct engine_spec *spec, char ret_id[65], struct error *e)
+static int own_create(struct container_engine *g UNUSED, const struct engine_spec *spec, char ret_id[65],
+                      struct error *e)
 {
     if (fake_engine.refuse_create)
         return error_set(e, ERR_UPSTREAM, "%s", fake_engine.refuse_create);
@@ -247,8 +250,8 @@ static int own_rename(struct container_engine *g UNUSED, const char *id, const c
     return 0;
 }
 
-static int own_logs(struct container_engine *g UNUSED, const char *id UNUSED, const struct engine_log_request *rq UNUSED,
-                    engine_log_fn fn, void *ctx, struct error *e UNUSED)
+static int own_logs(struct container_engine *g UNUSED, const char *id UNUSED,
+                    const struct engine_log_request *rq UNUSED, engine_log_fn fn, void *ctx, struct error *e UNUSED)
 {
     return fn(ctx, STREAM_STDERR, "cannot start\n", 13);
 }
@@ -257,7 +260,8 @@ static int own_image(struct container_engine *g UNUSED, const char *reference UN
                      struct error *e UNUSED)
 {
     *ret = (struct engine_image){ .id = strdup("sha256:x"), .digests = json_array(), .exposed_ports = json_array() };
-    str_copy(ret->architecture, sizeof ret->architecture, fake_engine.image_architecture ? fake_engine.image_architecture : "");
+    str_copy(ret->architecture, sizeof ret->architecture,
+             fake_engine.image_architecture ? fake_engine.image_architecture : "");
     return 0;
 }
 
@@ -265,7 +269,8 @@ static int own_pull(struct container_engine *g UNUSED, const char *reference UNU
                     const struct engine_credentials *credentials UNUSED, engine_progress_fn fn, void *ctx,
                     struct error *e UNUSED)
 {
-    return fn(ctx, &(struct engine_progress){ .bytes_done = 1, .bytes_total = 2, .layers_total = 1, .status = "pulling" });
+    return fn(ctx,
+              &(struct engine_progress){ .bytes_done = 1, .bytes_total = 2, .layers_total = 1, .status = "pulling" });
 }
 
 static int own_network(struct container_engine *g UNUSED, const char *name UNUSED, bool internal UNUSED,
@@ -287,7 +292,8 @@ static int own_untag(struct container_engine *g UNUSED, const char *reference, s
     return 0;
 }
 
-static int own_volumes(struct container_engine *g UNUSED, struct engine_volume **ret, size_t *ret_n, struct error *e UNUSED)
+static int own_volumes(struct container_engine *g UNUSED, struct engine_volume **ret, size_t *ret_n,
+                       struct error *e UNUSED)
 {
     *ret = fake_engine.volume_owner ? calloc(1, sizeof **ret) : NULL;
     *ret_n = *ret != NULL;
@@ -303,12 +309,21 @@ static int own_volume(struct container_engine *g UNUSED, const char *name UNUSED
     return 0;
 }
 
-static const struct engine_ops own_ops = { .info = own_info,       .list = own_list,     .inspect = own_inspect,
-                                           .create = own_create,   .start = own_start,   .stop = own_stop,
-                                           .remove = own_remove,   .rename = own_rename, .logs = own_logs,
-                                           .image = own_image,     .pull = own_pull,
-                                           .network_ensure = own_network, .image_tag = own_tag,
-                                           .image_remove = own_untag, .volumes = own_volumes,
+static const struct engine_ops own_ops = { .info = own_info,
+                                           .list = own_list,
+                                           .inspect = own_inspect,
+                                           .create = own_create,
+                                           .start = own_start,
+                                           .stop = own_stop,
+                                           .remove = own_remove,
+                                           .rename = own_rename,
+                                           .logs = own_logs,
+                                           .image = own_image,
+                                           .pull = own_pull,
+                                           .network_ensure = own_network,
+                                           .image_tag = own_tag,
+                                           .image_remove = own_untag,
+                                           .volumes = own_volumes,
                                            .volume_ensure = own_volume };
 
 void fixture_stranger(const char *name, int port)
@@ -368,7 +383,8 @@ int gateway_upstreams_set(G, const char *id UNUSED, const char *const *addresses
     fake_gateway.upstreams[0] = '\0';
     for (size_t i = 0; i < n; i++) {
         size_t at = strlen(fake_gateway.upstreams);
-        (void)snprintf(fake_gateway.upstreams + at, sizeof fake_gateway.upstreams - at, "%s%s", i ? "," : "", addresses[i]);
+        (void)snprintf(fake_gateway.upstreams + at, sizeof fake_gateway.upstreams - at, "%s%s", i ? "," : "",
+                       addresses[i]);
     }
     trace_add("upstreams %s", fake_gateway.upstreams);
     return 0;
@@ -500,8 +516,11 @@ void fixture_open(void)
     d = (struct deployments){ .events = events_new(), .gateway = (struct gateway *)&fake_gateway };
     must(vault_open(dir, &vault, &e), &e);
     must(store_open(&(struct store_options){ .path = path }, &d.store, &e), &e);
-    must(runtime_open(&(struct runtime_options){ .store = d.store, .events = d.events, .engine = &fake_engine.base,
-                                                 .version = "test", .data_directory = dir },
+    must(runtime_open(&(struct runtime_options){ .store = d.store,
+                                                 .events = d.events,
+                                                 .engine = &fake_engine.base,
+                                                 .version = "test",
+                                                 .data_directory = dir },
                       &d.runtime, &e),
          &e);
     must(jobs_open(d.store, 1, true, &d.jobs, &e), &e);
@@ -555,8 +574,9 @@ static json_t *whole(const char *specification)
         (void)json_put(request, "container.image", json_string("web:1"));
     (void)json_put(request, "networking.internalPort", json_integer(8080));
     if (!json_at(request, "networking.healthCheck"))
-        (void)json_put(request, "networking.healthCheck", json_pack("{s:[s], s:i, s:i, s:i}", "command", "true", "startPeriod",
-                                                                     1, "interval", 1, "retries", 1));
+        (void)json_put(
+            request, "networking.healthCheck",
+            json_pack("{s:[s], s:i, s:i, s:i}", "command", "true", "startPeriod", 1, "interval", 1, "retries", 1));
     return request;
 }
 
@@ -579,10 +599,11 @@ static void add_job(const char *id)
     struct error e = ERROR_INIT;
     struct store_conn *c = NULL;
     must(store_acquire(d.store, STORE_WRITE, &c, &e), &e);
-    must(store_exec(c, &e,
-                    "INSERT INTO jobs (id, kind, arguments, state, fence, next_run_at, deadline_at, created_at, updated_at) "
-                    "VALUES ($1, 'deployment', '{}', 'running', 1, 0, 0, 0, 0)",
-                    "t", id),
+    must(store_exec(
+             c, &e,
+             "INSERT INTO jobs (id, kind, arguments, state, fence, next_run_at, deadline_at, created_at, updated_at) "
+             "VALUES ($1, 'deployment', '{}', 'running', 1, 0, 0, 0, 0)",
+             "t", id),
          &e);
     must(store_commit(c, &e), &e);
     store_release(c);
@@ -602,10 +623,10 @@ const char *fixture_begin(const char *specification)
         "{s:s, s:s, s:s, s:s, s:{s:s, s:n, s:s, s:s}, s:{s:s, s:s, s:[]}, s:{s:s, s:i, s:[], s:n}, s:{s:s, s:[]},"
         " s:{s:{s:b, s:{}}, s:{s:b, s:{}, s:[]}}}",
         "id", deployment_id, "serviceInstanceId", service_id, "serviceName", service_name, "nodeId",
-        runtime_hub_node(d.runtime), "deployment", "trigger", "manual", "pipeline", "initiatedBy", "owner", "environment",
-        "production", "changes", "type", type, "toVersion", "1", "configChanges", "status", "state", "initiated",
-        "progress", 0, "logs", "step", "timing", "startedAt", time_format(clock_now_ms(), at), "phases", "monitoring",
-        "preDeploy", "healthChecks", 0, "performanceBaseline", "postDeploy", "healthVerification", 0,
+        runtime_hub_node(d.runtime), "deployment", "trigger", "manual", "pipeline", "initiatedBy", "owner",
+        "environment", "production", "changes", "type", type, "toVersion", "1", "configChanges", "status", "state",
+        "initiated", "progress", 0, "logs", "step", "timing", "startedAt", time_format(clock_now_ms(), at), "phases",
+        "monitoring", "preDeploy", "healthChecks", 0, "performanceBaseline", "postDeploy", "healthVerification", 0,
         "performanceComparison", "alertsTriggered");
     assert_non_null(record.document);
     str_copy(record.service_name, sizeof record.service_name, service_name);

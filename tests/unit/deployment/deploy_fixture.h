@@ -17,20 +17,20 @@ extern struct fake_engine {
     struct container_engine base;
     struct own_container containers[OWN_CONTAINERS];
     size_t count;
-    bool dies;         /* the newest container ends at once */
-    bool unhealthy;    /* its own check fails */
+    bool dies; /* the newest container ends at once */
+    bool unhealthy; /* its own check fails */
     int refuses_removal;
     const char *refuse_create; /* NULL, or why */
     const char *api_version, *architecture, *image_architecture; /* NULL: good ones */
     const char *volume_owner; /* of the volume "data"; NULL nobody's */
     const char *die_at; /* the hub dies when a line with this comes into the trace */
-    size_t die_after;   /* and after so many lines; 0: never */
+    size_t die_after; /* and after so many lines; 0: never */
 } fake_engine;
 
 extern struct fake_gateway {
     bool routes, discovers, broken, registry_lost;
     char upstreams[256]; /* as they are now, "" none */
-    int undrained;       /* looks until an address is drained; -1 never */
+    int undrained; /* looks until an address is drained; -1 never */
     struct gateway_figures figures[PROBE_PHASES];
     bool probing;
     enum probe_phase phase;

@@ -166,8 +166,7 @@ static int engine_image(struct container_engine *g, const char *reference, struc
 }
 
 static int engine_pull(struct container_engine *g, const char *reference, const struct engine_credentials *credentials,
-                       engine_progress_fn fn, void *ctx,
-                       struct error *e)
+                       engine_progress_fn fn, void *ctx, struct error *e)
 {
     return fn(ctx,
               &(struct engine_progress){ .bytes_done = 1, .bytes_total = 2, .layers_total = 1, .status = "pulling" });
@@ -298,12 +297,10 @@ static int open_all(struct error *e)
     if (r == 0)
         r = jobs_open(store, 2, true, &jobs, e);
     if (r == 0)
-        r = deployments_open(&(struct deployments_options){ .store = store,
-                                                    .events = bus,
-                                                    .runtime = runtime,
-                                                    .jobs = jobs,
-                                                    .vault = vault },
-                             &deployments, e);
+        r = deployments_open(
+            &(struct deployments_options){
+                .store = store, .events = bus, .runtime = runtime, .jobs = jobs, .vault = vault },
+            &deployments, e);
     if (r == 0)
         r = jobs_start(jobs, e);
     if (r == 0)

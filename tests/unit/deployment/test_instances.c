@@ -32,7 +32,8 @@ static json_t *expect_end(const char *specification, const char *wanted)
 {
     json_t *x = fixture_deploy(specification);
     if (!str_eq(json_str(x, "status.state"), wanted))
-        fail_msg("%s instead of %s: %s\n%s", json_str(x, "status.state"), wanted, json_str(x, "status.message"), trace_text());
+        fail_msg("%s instead of %s: %s\n%s", json_str(x, "status.state"), wanted, json_str(x, "status.message"),
+                 trace_text());
     return x;
 }
 
@@ -203,7 +204,8 @@ static void o09_a_hub_that_dies_anywhere_ends_it_all_the_same(void **state)
 
 static void o09_recreate_as_well(void **state)
 {
-    static const char writer[] = "{" ROUTED ",\"container\":{\"volumes\":[{\"source\":\"data\",\"target\":\"/data\"}]}}";
+    static const char writer[] =
+        "{" ROUTED ",\"container\":{\"volumes\":[{\"source\":\"data\",\"target\":\"/data\"}]}}";
     dies_at_each_act_of(writer, writer, "completed");
 }
 

@@ -39,7 +39,8 @@ static void expect_refused(const char *specification, const char *why)
 static void o15_what_the_node_has_not(void **state)
 {
     expect_refused("{\"container\":{\"resources\":{\"memory\":4096}}}", "more than the node has: 1024 MB");
-    expect_refused("{\"container\":{\"volumes\":[{\"source\":\"/nowhere/at/all\",\"target\":\"/data\"}]}}", "does not exist on the node");
+    expect_refused("{\"container\":{\"volumes\":[{\"source\":\"/nowhere/at/all\",\"target\":\"/data\"}]}}",
+                   "does not exist on the node");
     expect_refused("{\"container\":{\"gpus\":\"all\"}}", "the node has none");
 }
 
@@ -58,21 +59,25 @@ static void an_image_for_another_machine(void **state)
 
 static void what_can_be_there_once_is_not_made_twice(void **state)
 {
-    expect_refused("{\"instances\":2,\"container\":{\"ports\":[{\"container\":8080,\"host\":9999}]}}", "cannot be on one node");
+    expect_refused("{\"instances\":2,\"container\":{\"ports\":[{\"container\":8080,\"host\":9999}]}}",
+                   "cannot be on one node");
 }
 
 static void names_and_ports_that_others_have(void **state)
 {
     fixture_stranger("theirs", 9998);
     expect_refused("{\"container\":{\"name\":\"theirs\"}}", "name theirs is taken");
-    expect_refused("{\"container\":{\"ports\":[{\"container\":8080,\"host\":9998}]}}", "Host port 9998 is taken by container theirs");
+    expect_refused("{\"container\":{\"ports\":[{\"container\":8080,\"host\":9998}]}}",
+                   "Host port 9998 is taken by container theirs");
 }
 
 static void a_volume_of_another_service(void **state)
 {
     fake_engine.volume_owner = "database";
-    expect_refused("{\"container\":{\"volumes\":[{\"source\":\"data\",\"target\":\"/data\"}]}}", "belongs to the service database");
-    _cleanup_json_ json_t *x = fixture_deploy("{\"container\":{\"volumes\":[{\"source\":\"data\",\"target\":\"/data\",\"readonly\":true}]}}");
+    expect_refused("{\"container\":{\"volumes\":[{\"source\":\"data\",\"target\":\"/data\"}]}}",
+                   "belongs to the service database");
+    _cleanup_json_ json_t *x =
+        fixture_deploy("{\"container\":{\"volumes\":[{\"source\":\"data\",\"target\":\"/data\",\"readonly\":true}]}}");
     assert_string_equal(json_str(x, "status.state"), "completed"); /* reading is nobody's loss */
 }
 
@@ -88,7 +93,8 @@ static void a_dependency_is_waited_for_and_not_for_ever(void **state)
     assert_true(runs > 3);
     _cleanup_json_ json_t *x = fixture_document(id);
     assert_string_equal(json_str(x, "status.state"), "failed");
-    assert_non_null(strstr(json_str(x, "status.message"), "absent, on which this one depends, was not healthy within 600 s"));
+    assert_non_null(
+        strstr(json_str(x, "status.message"), "absent, on which this one depends, was not healthy within 600 s"));
 }
 
 int main(void)

@@ -36,9 +36,7 @@ static int own_image(struct container_engine *g, const char *reference, struct e
     return 0;
 }
 
-static void own_free(struct container_engine *g)
-{
-}
+static void own_free(struct container_engine *g) {}
 
 static const struct engine_ops own_ops = { .info = own_info, .image = own_image, .free = own_free };
 static struct container_engine engine = { &own_ops };
@@ -57,14 +55,16 @@ static void open_hub(void)
     events = events_new();
     must(vault_open(dir, &vault, &e), &e);
     must(store_open(&(struct store_options){ .path = path }, &store, &e), &e);
-    must(runtime_open(&(struct runtime_options){
-                          .store = store, .events = events, .engine = &engine, .version = "t", .data_directory = dir },
-                      &runtime, &e),
+    must(runtime_open(
+             &(struct runtime_options){
+                 .store = store, .events = events, .engine = &engine, .version = "t", .data_directory = dir },
+             &runtime, &e),
          &e);
     must(jobs_open(store, 1, true, &jobs, &e), &e);
-    must(deployments_open(&(struct deployments_options){
-                              .store = store, .events = events, .runtime = runtime, .jobs = jobs, .vault = vault },
-                          &d, &e),
+    must(deployments_open(
+             &(struct deployments_options){
+                 .store = store, .events = events, .runtime = runtime, .jobs = jobs, .vault = vault },
+             &d, &e),
          &e);
 }
 
@@ -312,8 +312,9 @@ static int roll_back(int number, struct error *e)
     struct plan p = new_plan();
     int r = plan_rollback(&p, "web", number, e);
     if (r == 0) {
-        assert_string_equal(json_str(p.request, "container.image"),
-                            "127.0.0.1:1/web:1@sha256:0000000000000000000000000000000000000000000000000000000000000001");
+        assert_string_equal(
+            json_str(p.request, "container.image"),
+            "127.0.0.1:1/web:1@sha256:0000000000000000000000000000000000000000000000000000000000000001");
         assert_null(json_at(p.request, "container.environment.A"));
     }
     plan_done(&p);
@@ -352,15 +353,19 @@ static void rules_name_the_field(void **state)
         int code;
     } cases[] = {
         { "{\"container\":{\"privileged\":true}}", "/container/privileged", ERR_FORBIDDEN },
-        { "{\"container\":{\"volumes\":[{\"source\":\"/var/../run//docker.sock\",\"target\":\"/s\"}]}}", "/container/volumes/0", ERR_FORBIDDEN },
-        { "{\"container\":{\"volumes\":[{\"source\":\"/run/\",\"target\":\"/s\"}]}}", "/container/volumes/0", ERR_FORBIDDEN },
+        { "{\"container\":{\"volumes\":[{\"source\":\"/var/../run//docker.sock\",\"target\":\"/s\"}]}}",
+          "/container/volumes/0", ERR_FORBIDDEN },
+        { "{\"container\":{\"volumes\":[{\"source\":\"/run/\",\"target\":\"/s\"}]}}", "/container/volumes/0",
+          ERR_FORBIDDEN },
         { "{\"container\":{\"ports\":[{\"container\":1,\"address\":\"any\"}]}}", "/container/ports/0", ERR_FORBIDDEN },
         { "{\"container\":{\"ipcMode\":\"host\"}}", "/container/ipcMode", ERR_FORBIDDEN },
-        { "{\"container\":{\"volumes\":[{\"source\":\"a\",\"target\":\"/d\"}],\"tmpfs\":[{\"target\":\"/d\"}]}}", "/container/tmpfs/0/target", ERR_VALIDATION },
+        { "{\"container\":{\"volumes\":[{\"source\":\"a\",\"target\":\"/d\"}],\"tmpfs\":[{\"target\":\"/d\"}]}}",
+          "/container/tmpfs/0/target", ERR_VALIDATION },
         { "{\"container\":{\"name\":\"x\"},\"instances\":2}", "/instances", ERR_VALIDATION },
         { "{\"lifecycle\":\"job\",\"instances\":2}", "/instances", ERR_VALIDATION },
         { "{\"networking\":{\"domains\":[\"a.example\"]}}", "/networking/internalPort", ERR_VALIDATION },
-        { "{\"container\":{\"networkMode\":\"none\",\"networks\":[{\"name\":\"n\"}]}}", "/container/networks", ERR_VALIDATION },
+        { "{\"container\":{\"networkMode\":\"none\",\"networks\":[{\"name\":\"n\"}]}}", "/container/networks",
+          ERR_VALIDATION },
         { "{\"dependsOn\":[{\"service\":\"ghost\"}]}", "/dependsOn/0/service", ERR_VALIDATION },
         { "{\"name\":\"web\",\"dependsOn\":[{\"service\":\"web\"}]}", "/dependsOn/0/service", ERR_VALIDATION },
         { "{\"placement\":{\"nodes\":[\"ghost\"]}}", "/placement/nodes/0", ERR_VALIDATION },

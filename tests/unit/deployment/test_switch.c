@@ -73,8 +73,8 @@ static void o05_new_is_registered_before_traffic_and_old_drained_before_its_end(
     (void)snprintf(registered, sizeof registered, "register %s %s", name_of(1), address_of(1));
     trace_expect("probes 0", registered, "route", "probes 1", line("upstreams", address_of(1)), "probes 2",
                  line("deregister", name_of(0)), line("look", old_address), line("look", old_address),
-                 line("look", old_address), line("look", old_address), line("look", old_address), line("stop", name_of(0)),
-                 line("remove", name_of(0)), NULL);
+                 line("look", old_address), line("look", old_address), line("look", old_address),
+                 line("stop", name_of(0)), line("remove", name_of(0)), NULL);
     trace_expect_none("route changed"); /* a switch costs the router nothing */
     _cleanup_json_ json_t *row = fixture_row(1);
     assert_string_equal(json_str(row, "networking.url"), "https://web.example.org");
@@ -176,7 +176,8 @@ static void a_first_deployment_that_fails_is_failed(void **state)
 
 static void a_volume_with_one_writer_is_recreated_the_route_held(void **state)
 {
-    static const char with_volume[] = "{" ROUTED ",\"container\":{\"volumes\":[{\"source\":\"data\",\"target\":\"/data\"}]}}";
+    static const char with_volume[] =
+        "{" ROUTED ",\"container\":{\"volumes\":[{\"source\":\"data\",\"target\":\"/data\"}]}}";
     expect_end(with_volume, "completed");
     const char *old_address = address_of(0);
     trace_clear();

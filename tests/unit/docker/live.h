@@ -31,7 +31,7 @@ struct live {
 /* Waits for a condition, asked every 20 ms until it is met once. */
 #define WAIT_FOR(condition)                                       \
     do {                                                          \
-        int64_t until_ = clock_mono_ms() + LIVE_WAIT_MS;               \
+        int64_t until_ = clock_mono_ms() + LIVE_WAIT_MS;          \
         bool met_ = false;                                        \
         while (!(met_ = (condition)) && clock_mono_ms() < until_) \
             usleep(20000);                                        \

@@ -12,8 +12,8 @@
 #define BUSYBOX "/bin/busybox"
 #define BLOCK 512
 
-static const char *const programs[] = { "sh", "echo", "printf", "sleep", "dd", "nc", "true", "wget", "cat",
-                                         "id", "hostname", "grep", "touch", "stat" };
+static const char *const programs[] = { "sh",   "echo", "printf", "sleep",    "dd",   "nc",    "true",
+                                        "wget", "cat",  "id",     "hostname", "grep", "touch", "stat" };
 
 static void die(const char *what)
 {

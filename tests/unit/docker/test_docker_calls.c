@@ -1,9 +1,9 @@
 /* Calls to an engine that follows a script: which version is spoken, what each kind of bad answer becomes, streams that
  * are stopped, many callers at once. */
+#include "base/json.h"
 #include "base/str.h"
 #include "fake_engine.h"
 #include "integrations/docker/docker.h"
-#include "base/json.h"
 #include "integrations/docker/docker_http.h"
 #include "integrations/docker/docker_ops.h"
 
@@ -394,8 +394,8 @@ static void a_pull_asks_for_tag_or_digest_and_reports_errors_of_its_stream(void 
     static const char bad[] = STREAM_HEAD
         "{\"status\":\"Pulling\"}\r\n{\"errorDetail\":{\"message\":\"disk full\"},\"error\":\"disk full\"}\r\n";
     struct setup s = begin("1.44", "1.52");
-    int (*pull)(struct container_engine *, const char *, const struct engine_credentials *, engine_progress_fn, void *, struct error *) =
-        s.engine->ops->pull;
+    int (*pull)(struct container_engine *, const char *, const struct engine_credentials *, engine_progress_fn, void *,
+                struct error *) = s.engine->ops->pull;
     fake_engine_bytes(s.fake, "POST /images/create", good, sizeof good - 1, FAKE_CLOSE);
     assert_int_equal(pull(s.engine, "h:5000/a", NULL, NULL, NULL, &s.e), 0);
     assert_int_equal(fake_engine_calls(s.fake, "POST /v1.52/images/create?fromImage=h:5000/a&tag=latest"), 1);
@@ -622,7 +622,9 @@ static struct setup begin_hurried(void)
 
 static void each_call_to_an_engine_that_hangs_ends_by_itself(void **state)
 {
-    static const char *const all[] = { "GET /c", "GET /i", "GET /n", "GET /e", "GET /volumes", "POST", "PUT", "DELETE" };
+    static const char *const all[] = {
+        "GET /c", "GET /i", "GET /n", "GET /e", "GET /volumes", "POST", "PUT", "DELETE"
+    };
     struct setup s = begin_hurried();
     for (size_t i = 0; i < ARRAY_LEN(all); i++)
         fake_engine_bytes(s.fake, all[i], "", 0, FAKE_HOLD);
@@ -639,7 +641,9 @@ static void each_call_to_an_engine_that_hangs_ends_by_itself(void **state)
 
 static void an_engine_that_goes_in_the_middle_is_away_and_not_done(void **state)
 {
-    static const char *const all[] = { "GET /c", "GET /i", "GET /n", "GET /e", "GET /volumes", "POST", "PUT", "DELETE" };
+    static const char *const all[] = {
+        "GET /c", "GET /i", "GET /n", "GET /e", "GET /volumes", "POST", "PUT", "DELETE"
+    };
     static const char half[] = "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{\"Id\":";
     struct setup s = begin(NULL, "1.41");
     for (size_t i = 0; i < ARRAY_LEN(all); i++)

@@ -28,17 +28,17 @@ static void a_container_lives_as_it_was_asked_for(void **state)
     _cleanup_json_ json_t *environment = json_pack("{s:s}", "TOKEN", "sesame");
     _cleanup_json_ json_t *labels = json_pack("{s:s}", "a.b", "c");
     live_run(l, "echo $TOKEN; while :; do nc -l -p 80 -e echo hi; done",
-        (struct engine_spec){ .ports = &port,
-                              .port_count = 1,
-                              .environment = environment,
-                              .labels = labels,
-                              .cpu_limit = 0.5,
-                              .memory_limit = 64 << 20,
-                              .restart_policy = "unless-stopped",
-                              .health_command = probe,
-                              .health_interval_ms = 1000,
-                              .health_timeout_ms = 5000,
-                              .health_retries = 2 });
+             (struct engine_spec){ .ports = &port,
+                                   .port_count = 1,
+                                   .environment = environment,
+                                   .labels = labels,
+                                   .cpu_limit = 0.5,
+                                   .memory_limit = 64 << 20,
+                                   .restart_policy = "unless-stopped",
+                                   .health_command = probe,
+                                   .health_interval_ms = 1000,
+                                   .health_timeout_ms = 5000,
+                                   .health_retries = 2 });
     WAIT_FOR(live_is_health(l, HEALTH_HEALTHY));
     struct engine_container c = live_look(l);
     assert_string_equal(c.id, l->id);
@@ -144,7 +144,7 @@ static void O03_memory_leaves_out_a_written_file_and_cpu_rises(void **state)
     char path[128];
     long status;
     live_run(l, "dd if=/dev/zero of=/file bs=1M count=200 2>/dev/null; echo written; while :; do :; done",
-        (struct engine_spec){ 0 });
+             (struct engine_spec){ 0 });
     WAIT_FOR(has_logged(l, "written\n"));
     OK(l->ops->stats(l->g, l->name, &before, &l->e));
     WAIT_FOR(l->ops->stats(l->g, l->name, &after, &l->e) == 0 && after.cpu_seconds > before.cpu_seconds + 0.2);

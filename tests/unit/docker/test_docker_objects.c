@@ -85,7 +85,8 @@ static void what_an_owner_asks_for_is_what_the_engine_has(void **state)
     for (size_t i = 0; i < ARRAY_LEN(want); i++)
         assert_json(said, want[i][0], want[i][1]);
     /* With the host's PIDs the engine adds one of its own. */
-    assert_string_equal(json_string_value(json_array_get(json_at(said, "HostConfig.SecurityOpt"), 0)), "no-new-privileges");
+    assert_string_equal(json_string_value(json_array_get(json_at(said, "HostConfig.SecurityOpt"), 0)),
+                        "no-new-privileges");
     assert_non_null(strstr(json_string_value(json_array_get(json_at(said, "HostConfig.CapAdd"), 0)), "SYS_NICE"));
     assert_non_null(strstr(json_string_value(json_array_get(json_at(said, "HostConfig.CapDrop"), 0)), "MKNOD"));
     struct engine_container c = live_look(l);
@@ -97,7 +98,12 @@ static void what_an_owner_asks_for_is_what_the_engine_has(void **state)
 static void an_init_and_privileges_are_asked_for(void **state)
 {
     struct live *l = *state;
-    struct engine_spec spec = { .name = l->name, .image = LIVE_IMAGE, .command = idle, .privileged = true, .init = true, .gpus = -1,
+    struct engine_spec spec = { .name = l->name,
+                                .image = LIVE_IMAGE,
+                                .command = idle,
+                                .privileged = true,
+                                .init = true,
+                                .gpus = -1,
                                 .network_mode = "none" };
     OK(l->ops->create(l->g, &spec, l->id, &l->e)); /* not started: an engine in a test need not be able to */
     _cleanup_json_ json_t *said = inspect(l);
@@ -125,13 +131,14 @@ static void networks_are_joined_with_their_aliases_before_the_start(void **state
     size_t n, found = 0;
     OK(l->ops->networks(l->g, &all, &n, &l->e));
     for (size_t i = 0; i < n; i++)
-        if (str_eq(json_str(all[i].labels, "hbcloud.service"), "web") || json_object_get(all[i].labels, "hbcloud.service"))
+        if (str_eq(json_str(all[i].labels, "hbcloud.service"), "web") ||
+            json_object_get(all[i].labels, "hbcloud.service"))
             found += str_eq(all[i].driver, "bridge") && *all[i].id &&
                      (str_eq(all[i].name, first) ? !all[i].internal : str_eq(all[i].name, second) && all[i].internal);
     engine_networks_free(all, n);
     assert_int_equal(found, 2);
-    _cleanup_json_ json_t *networks =
-        json_pack("[{s:s,s:[s,s]},{s:s,s:[s]}]", "name", first, "aliases", "db", "store", "name", second, "aliases", "inner");
+    _cleanup_json_ json_t *networks = json_pack("[{s:s,s:[s,s]},{s:s,s:[s]}]", "name", first, "aliases", "db", "store",
+                                                "name", second, "aliases", "inner");
     struct engine_spec spec = { .name = l->name, .image = LIVE_IMAGE, .networks = networks, .command = idle };
     OK(l->ops->create(l->g, &spec, l->id, &l->e));
     OK(l->ops->start(l->g, l->id, &l->e));

@@ -180,9 +180,19 @@ static void what_an_owner_asks_for_beyond_the_standards_is_in_the_request(void *
     _cleanup_json_ json_t *devices = read_json("[{\"source\":\"/dev/a\"}]"), *dns = read_json("[\"1.1.1.1\"]");
     _cleanup_json_ json_t *ulimits = read_json("[{\"name\":\"nofile\",\"soft\":5}]"), *none = read_json("[]");
     _cleanup_json_ json_t *networks = read_json("[{\"name\":\"n1\",\"aliases\":[\"a\"]},{\"name\":\"n2\"}]");
-    struct engine_spec s = { .name = "web", .image = "web", .user = "1:1", .stop_signal = "SIGINT", .devices = devices,
-                             .dns = dns, .extra_hosts = none, .ulimits = ulimits, .networks = networks, .gpus = 2,
-                             .pid_mode = "host", .shm_size = 5, .init = true };
+    struct engine_spec s = { .name = "web",
+                             .image = "web",
+                             .user = "1:1",
+                             .stop_signal = "SIGINT",
+                             .devices = devices,
+                             .dns = dns,
+                             .extra_hosts = none,
+                             .ulimits = ulimits,
+                             .networks = networks,
+                             .gpus = 2,
+                             .pid_mode = "host",
+                             .shm_size = 5,
+                             .init = true };
     struct buf out, join;
     struct error e = ERROR_INIT;
     buf_init(&out, 0);
@@ -217,7 +227,8 @@ static void a_login_is_padded_base64url_that_every_engine_reads(void **state)
     assert_int_equal(strlen(coded) % 4, 0);
     assert_int_equal(base64url_decode(coded, strcspn(coded, "="), text, sizeof text, &n), 0);
     text[n] = '\0';
-    assert_string_equal((char *)text, "{\"username\":\"u\",\"password\":\"p\\\"\xc3\xbf>?\",\"serveraddress\":\"r.example\"}");
+    assert_string_equal((char *)text,
+                        "{\"username\":\"u\",\"password\":\"p\\\"\xc3\xbf>?\",\"serveraddress\":\"r.example\"}");
     docker_login_free(coded);
     c.username = "";
     assert_int_equal(docker_login_encode(&c, &coded, &e), -(int)ERR_VALIDATION);
@@ -250,7 +261,8 @@ static void specs_that_cannot_be_are_refused_without_a_value(void **state)
     _cleanup_json_ json_t *number = read_json("{\"TOKEN\":5}"), *equals = read_json("{\"TO=KEN\":\"sesame\"}");
     struct engine_port no_number = { 0 }, sctp = { .container = 1, .protocol = "sct" },
                        address = { .container = 1, .host_ip = "home" };
-    _cleanup_json_ json_t *text = read_json("\"x\""), *numbers = read_json("[1]"), *nameless = read_json("[{\"name\":\"a/b\"}]");
+    _cleanup_json_ json_t *text = read_json("\"x\""), *numbers = read_json("[1]"),
+                          *nameless = read_json("[{\"name\":\"a/b\"}]");
     char bind[] = "bind", relative[] = "srv", target[] = "/t", kind[] = "npipe";
     struct engine_mount loose = { .kind = bind, .source = relative, .target = target };
     struct engine_mount no_target = { .kind = bind, .source = target, .target = relative };

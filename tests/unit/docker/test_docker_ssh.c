@@ -43,10 +43,25 @@ static void addresses_are_taken_apart(void **state)
 
 static void addresses_that_could_be_options_or_commands_are_refused(void **state)
 {
-    static const char *const bad[] = { "",           "ssh:/x",       "ssh://",          "ssh://@x",     "ssh://-oProxyCommand=x",
-                                       "ssh://a b",  "ssh://a;b",    "ssh://x:0",       "ssh://x:99999", "ssh://x:",
-                                       "ssh://[::1", "ssh://[::1]x", "ssh://u ser@x",   "ssh://-u@x",   "ssh://x/a/../b",
-                                       "ssh://x/$(a)", "ssh://x/a b", "ssh://u:p@x",    "http://x" };
+    static const char *const bad[] = { "",
+                                       "ssh:/x",
+                                       "ssh://",
+                                       "ssh://@x",
+                                       "ssh://-oProxyCommand=x",
+                                       "ssh://a b",
+                                       "ssh://a;b",
+                                       "ssh://x:0",
+                                       "ssh://x:99999",
+                                       "ssh://x:",
+                                       "ssh://[::1",
+                                       "ssh://[::1]x",
+                                       "ssh://u ser@x",
+                                       "ssh://-u@x",
+                                       "ssh://x/a/../b",
+                                       "ssh://x/$(a)",
+                                       "ssh://x/a b",
+                                       "ssh://u:p@x",
+                                       "http://x" };
     for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
         struct docker_ssh_address a = { 0 };
         if (docker_ssh_address_parse(bad[i], &a, NULL) != -(int)ERR_VALIDATION)
@@ -327,5 +342,6 @@ int main(void)
     for (size_t i = 0; i < ARRAY_LEN(real); i++)
         real[i].initial_state = &live;
     int failed = cmocka_run_group_tests_name("docker-ssh", pure, NULL, NULL);
-    return getenv("HB_TEST_SSH_URL") ? failed + cmocka_run_group_tests_name("docker-ssh-live", real, NULL, NULL) : failed;
+    return getenv("HB_TEST_SSH_URL") ? failed + cmocka_run_group_tests_name("docker-ssh-live", real, NULL, NULL)
+                                     : failed;
 }

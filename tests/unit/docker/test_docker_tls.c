@@ -38,12 +38,15 @@ static char *file_in(const char *folder, const char *name)
 
 static void the_right_certificates_are_let_through(void **state)
 {
-    _cleanup_free_ char *ca = file_in("HB_TEST_DOCKER_CERTS", "ca.pem"), *cert = file_in("HB_TEST_DOCKER_CERTS", "cert.pem"),
+    _cleanup_free_ char *ca = file_in("HB_TEST_DOCKER_CERTS", "ca.pem"),
+                        *cert = file_in("HB_TEST_DOCKER_CERTS", "cert.pem"),
                         *key = file_in("HB_TEST_DOCKER_CERTS", "key.pem");
     const char *host = getenv("HB_TEST_DOCKER_HOST");
     asked(&(struct docker_engine_options){ .host = host, .certificates = getenv("HB_TEST_DOCKER_CERTS") }, 0, "");
-    asked(&(struct docker_engine_options){ .host = host, .authority.file = ca, .certificate.file = cert, .key.file = key }, 0,
-          "");
+    asked(
+        &(struct docker_engine_options){
+            .host = host, .authority.file = ca, .certificate.file = cert, .key.file = key },
+        0, "");
 }
 
 static void an_engine_of_another_authority_is_not_trusted(void **state)
@@ -55,19 +58,25 @@ static void an_engine_of_another_authority_is_not_trusted(void **state)
 
 static void the_system_authorities_do_not_know_it(void **state)
 {
-    _cleanup_free_ char *cert = file_in("HB_TEST_DOCKER_CERTS", "cert.pem"), *key = file_in("HB_TEST_DOCKER_CERTS", "key.pem");
-    asked(&(struct docker_engine_options){ .host = getenv("HB_TEST_DOCKER_HOST"), .certificate.file = cert, .key.file = key },
+    _cleanup_free_ char *cert = file_in("HB_TEST_DOCKER_CERTS", "cert.pem"),
+                        *key = file_in("HB_TEST_DOCKER_CERTS", "key.pem");
+    asked(&(struct docker_engine_options){ .host = getenv("HB_TEST_DOCKER_HOST"),
+                                           .certificate.file = cert,
+                                           .key.file = key },
           -(int)ERR_UPSTREAM, "not to be trusted");
 }
 
 static void a_hub_without_or_with_a_strange_certificate_is_refused(void **state)
 {
-    _cleanup_free_ char *ca = file_in("HB_TEST_DOCKER_CERTS", "ca.pem"), *cert = file_in("HB_TEST_STRANGER_CERTS", "cert.pem"),
+    _cleanup_free_ char *ca = file_in("HB_TEST_DOCKER_CERTS", "ca.pem"),
+                        *cert = file_in("HB_TEST_STRANGER_CERTS", "cert.pem"),
                         *key = file_in("HB_TEST_STRANGER_CERTS", "key.pem");
     const char *host = getenv("HB_TEST_DOCKER_HOST");
     asked(&(struct docker_engine_options){ .host = host, .authority.file = ca }, REFUSED, "certificate");
-    asked(&(struct docker_engine_options){ .host = host, .authority.file = ca, .certificate.file = cert, .key.file = key },
-          REFUSED, "certificate");
+    asked(
+        &(struct docker_engine_options){
+            .host = host, .authority.file = ca, .certificate.file = cert, .key.file = key },
+        REFUSED, "certificate");
 }
 
 static void a_name_that_the_certificate_does_not_hold_is_not_trusted(void **state)
@@ -101,5 +110,6 @@ int main(void)
                                        cmocka_unit_test(a_hub_without_or_with_a_strange_certificate_is_refused),
                                        cmocka_unit_test(a_name_that_the_certificate_does_not_hold_is_not_trusted) };
     int failed = cmocka_run_group_tests_name("docker-tls", pure, NULL, NULL);
-    return getenv("HB_TEST_DOCKER_CERTS") ? failed + cmocka_run_group_tests_name("docker-tls-live", real, NULL, NULL) : failed;
+    return getenv("HB_TEST_DOCKER_CERTS") ? failed + cmocka_run_group_tests_name("docker-tls-live", real, NULL, NULL)
+                                          : failed;
 }

@@ -11,7 +11,8 @@
 
 static void what_cannot_be_is_refused_at_the_opening(void **state)
 {
-    _cleanup_secret_ struct secret *token = secret_new("ptr_x", 5), *broken = secret_new("a\r\nX: y", 7), *none = secret_new("", 0);
+    _cleanup_secret_ struct secret *token = secret_new("ptr_x", 5), *broken = secret_new("a\r\nX: y", 7),
+                                   *none = secret_new("", 0);
     const struct portainer_options bad[] = {
         { .url = "https://p:9443", .token.bytes = token },
         { .url = "unix:///var/run/docker.sock", .token.bytes = token, .endpoint = 1 },
@@ -54,10 +55,14 @@ static void the_token_and_the_endpoint_decide(void **state)
     const char *endpoint = getenv("HB_TEST_PORTAINER_ENDPOINT");
     _cleanup_secret_ struct secret *right = secret_new(token, strlen(token)), *wrong = secret_new("ptr_canary", 10);
     asked(&(struct portainer_options){ .url = url, .token.bytes = right, .endpoint_name = endpoint }, "");
-    asked(&(struct portainer_options){ .url = url, .token.bytes = wrong, .endpoint_name = endpoint }, "refused the access token (401)");
-    asked(&(struct portainer_options){ .url = url, .token.bytes = wrong, .endpoint = 3 }, "The access token was refused (401)");
-    asked(&(struct portainer_options){ .url = url, .token.bytes = right, .endpoint_name = "elsewhere" }, "no endpoint named elsewhere");
-    asked(&(struct portainer_options){ .url = url, .token.bytes = right, .endpoint = 99 }, "Unable to find an environment");
+    asked(&(struct portainer_options){ .url = url, .token.bytes = wrong, .endpoint_name = endpoint },
+          "refused the access token (401)");
+    asked(&(struct portainer_options){ .url = url, .token.bytes = wrong, .endpoint = 3 },
+          "The access token was refused (401)");
+    asked(&(struct portainer_options){ .url = url, .token.bytes = right, .endpoint_name = "elsewhere" },
+          "no endpoint named elsewhere");
+    asked(&(struct portainer_options){ .url = url, .token.bytes = right, .endpoint = 99 },
+          "Unable to find an environment");
 }
 
 static void an_endpoint_that_is_gone_is_not_a_container_that_is_gone(void **state)
@@ -81,5 +86,6 @@ int main(void)
     const struct CMUnitTest real[] = { cmocka_unit_test(the_token_and_the_endpoint_decide),
                                        cmocka_unit_test(an_endpoint_that_is_gone_is_not_a_container_that_is_gone) };
     int failed = cmocka_run_group_tests_name("portainer", pure, NULL, NULL);
-    return getenv("HB_TEST_PORTAINER_URL") ? failed + cmocka_run_group_tests_name("portainer-standin", real, NULL, NULL) : failed;
+    return getenv("HB_TEST_PORTAINER_URL") ? failed + cmocka_run_group_tests_name("portainer-standin", real, NULL, NULL)
+                                           : failed;
 }

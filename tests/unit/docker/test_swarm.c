@@ -26,9 +26,17 @@ static void a_spec_becomes_the_clusters_request(void **state)
 {
     const char *command[] = { "serve", NULL };
     struct engine_port port = { .container = 80, .host = 8080 };
-    _cleanup_json_ json_t *environment = read_json("{\"A\":\"b\"}"), *where = read_json("[\"node.labels.room==cellar\"]");
-    struct engine_spec c = { .name = "web", .image = "web:1", .command = command, .environment = environment, .ports = &port,
-                             .port_count = 1, .cpu_limit = 0.5, .memory_limit = 64 << 20, .stop_grace_s = 10 };
+    _cleanup_json_ json_t *environment = read_json("{\"A\":\"b\"}"),
+                          *where = read_json("[\"node.labels.room==cellar\"]");
+    struct engine_spec c = { .name = "web",
+                             .image = "web:1",
+                             .command = command,
+                             .environment = environment,
+                             .ports = &port,
+                             .port_count = 1,
+                             .cpu_limit = 0.5,
+                             .memory_limit = 64 << 20,
+                             .stop_grace_s = 10 };
     struct scheduler_spec s = { .container = &c, .replicas = 2, .constraints = where };
     struct buf out;
     buf_init(&out, 0);
@@ -52,7 +60,8 @@ static void what_a_cluster_cannot_do_is_refused(void **state)
 {
     struct engine_port loopback = { .container = 80, .host_ip = "127.0.0.1" };
     _cleanup_json_ json_t *where = read_json("[\"room\"]");
-    const struct engine_spec good = { .name = "web", .image = "web" }, privileged = { .name = "web", .image = "web", .privileged = true },
+    const struct engine_spec good = { .name = "web", .image = "web" },
+                             privileged = { .name = "web", .image = "web", .privileged = true },
                              host = { .name = "web", .image = "web", .network_mode = "host" },
                              port = { .name = "web", .image = "web", .ports = &loopback, .port_count = 1 };
     const struct scheduler_spec bad[] = { { .container = &privileged },
@@ -68,8 +77,10 @@ static void what_a_cluster_cannot_do_is_refused(void **state)
 
 static void answers_that_are_nonsense_are_refused(void **state)
 {
-    static const char *const bad[] = { "{}", "[]", "{\"Spec\":{\"Mode\":{\"Global\":{}},\"TaskTemplate\":{\"ContainerSpec\":{\"Image\":\"a\"}}}}",
-                                       "{\"Spec\":{\"Mode\":{\"Replicated\":{\"Replicas\":-5}}}}" };
+    static const char *const bad[] = {
+        "{}", "[]", "{\"Spec\":{\"Mode\":{\"Global\":{}},\"TaskTemplate\":{\"ContainerSpec\":{\"Image\":\"a\"}}}}",
+        "{\"Spec\":{\"Mode\":{\"Replicated\":{\"Replicas\":-5}}}}"
+    };
     _cleanup_json_ json_t *tasks = read_json("[{}, 7, {\"Status\":{\"Err\":5}}]");
     struct scheduler_status s;
     for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
@@ -116,7 +127,8 @@ static void a_service_is_updated_rolled_back_and_removed(void **state)
     struct container_scheduler *s = NULL;
     struct scheduler_status status;
     bool failure;
-    assert_int_equal(swarm_scheduler_open(&(struct docker_engine_options){ .host = getenv("HB_TEST_SWARM_HOST") }, &s, &e), 0);
+    assert_int_equal(
+        swarm_scheduler_open(&(struct docker_engine_options){ .host = getenv("HB_TEST_SWARM_HOST") }, &s, &e), 0);
     assert_int_equal(s->ops->status(s, "web", &status, &e), -(int)ERR_NOT_FOUND);
     deploy(s, good);
     assert_true(settles(s, good, SCHEDULER_SETTLED, &failure));
@@ -140,7 +152,8 @@ static void an_engine_that_is_no_manager_says_so(void **state)
 {
     struct container_scheduler *s = NULL;
     struct scheduler_status status;
-    assert_int_equal(swarm_scheduler_open(&(struct docker_engine_options){ .host = getenv("HB_TEST_SWARM_NONE") }, &s, &e), 0);
+    assert_int_equal(
+        swarm_scheduler_open(&(struct docker_engine_options){ .host = getenv("HB_TEST_SWARM_NONE") }, &s, &e), 0);
     assert_int_equal(s->ops->status(s, "web", &status, &e), -(int)ERR_CONFLICT);
     assert_non_null(strstr(e.message, "no manager"));
     s->ops->free(s);

@@ -73,7 +73,8 @@ static int change(json_t *config, const char *method, const char *path, json_t *
     if (str_eq(method, "DELETE"))
         return json_is_array(at) ? json_array_remove(at, (size_t)atoi(last)) : json_object_del(at, last);
     if (json_is_array(at))
-        return str_eq(method, "PUT") ? json_array_insert(at, (size_t)atoi(last), body) : json_array_set(at, (size_t)atoi(last), body);
+        return str_eq(method, "PUT") ? json_array_insert(at, (size_t)atoi(last), body)
+                                     : json_array_set(at, (size_t)atoi(last), body);
     if (str_eq(method, "POST") && json_is_array(json_object_get(at, last)))
         return json_array_append(json_object_get(at, last), body);
     return json_object_set(at, last, body);
@@ -83,8 +84,8 @@ static int change(json_t *config, const char *method, const char *path, json_t *
 
 static void answer(int fd, int status, const char *etag, const char *body)
 {
-    char *text = str_printf("HTTP/1.1 %d Said\r\nContent-Length: %zu\r\n%s%s%sConnection: close\r\n\r\n%s", status, strlen(body),
-                            etag ? "Etag: " : "", etag ? etag : "", etag ? "\r\n" : "", body);
+    char *text = str_printf("HTTP/1.1 %d Said\r\nContent-Length: %zu\r\n%s%s%sConnection: close\r\n\r\n%s", status,
+                            strlen(body), etag ? "Etag: " : "", etag ? etag : "", etag ? "\r\n" : "", body);
     if (text && send(fd, text, strlen(text), MSG_NOSIGNAL) < 0)
         (void)fprintf(stderr, "fake caddy: an answer was not taken\n");
     free(text);
@@ -128,7 +129,8 @@ static bool header(const char *request, const char *name, char *ret, size_t size
     return true;
 }
 
-static void write_config(struct fake_caddy *f, int fd, const char *method, const char *path, const char *request, const char *body)
+static void write_config(struct fake_caddy *f, int fd, const char *method, const char *path, const char *request,
+                         const char *body)
 {
     char wanted[300] = "", tag[300];
     tag_of(path, at_path(f->config, path), tag);
@@ -172,7 +174,8 @@ static void respond(struct fake_caddy *f, int fd, const char *request, const cha
         answer(fd, 403, NULL, "{\"error\":\"client is not allowed to access from origin ''\"}");
     else if (str_eq(target, "/adapt"))
         answer(fd, f->knows_rates ? 200 : 400, NULL,
-               f->knows_rates ? "{\"result\":{\"handler\":\"rate_limit\"}}" : "{\"error\":\"unrecognized directive: rate_limit\"}");
+               f->knows_rates ? "{\"result\":{\"handler\":\"rate_limit\"}}"
+                              : "{\"error\":\"unrecognized directive: rate_limit\"}");
     else if (str_eq(target, "/reverse_proxy/upstreams"))
         answer(fd, 200, NULL, f->upstreams ? f->upstreams : "[]");
     else if (str_eq(target, "/metrics"))

@@ -65,9 +65,7 @@ static int figures(struct router *r, json_t **ret, struct error *e)
     return 0;
 }
 
-static void nothing(struct router *r UNUSED)
-{
-}
+static void nothing(struct router *r UNUSED) {}
 
 void fake_router_init(struct fake_router *f)
 {

@@ -13,7 +13,8 @@
 #include "base/str.h"
 
 #define OWNER "{'match':[{'host':['mine.example.net']}],'handle':[{'handler':'static_response','body':'mine'}]}"
-#define CONFIG "{'apps':{'http':{'servers':{'own':{'listen':[':443'],'routes':[" OWNER "]},'old':{'listen':[':8080']}}}}}"
+#define CONFIG \
+    "{'apps':{'http':{'servers':{'own':{'listen':[':443'],'routes':[" OWNER "]},'old':{'listen':[':8080']}}}}}"
 #define ROUTES "/apps/http/servers/own/routes"
 #define MANY 9
 
@@ -85,9 +86,13 @@ static size_t count(struct fixture *f)
 {
     _cleanup_json_ json_t *routes = fake_caddy_at(f->caddy, ROUTES), *own = NULL;
     size_t n = json_array_size(routes);
-    own = json_loads("{\"match\":[{\"host\":[\"mine.example.net\"]}],\"handle\":[{\"handler\":\"static_response\",\"body\":\"mine\"}]}", 0, NULL);
+    own = json_loads(
+        "{\"match\":[{\"host\":[\"mine.example.net\"]}],\"handle\":[{\"handler\":\"static_response\",\"body\":\"mine\"}]}",
+        0, NULL);
     assert_true(json_equal(json_array_get(routes, n - 1), own));
-    return n < 2 ? 0 : json_array_size(json_object_get(json_array_get(json_object_get(json_array_get(routes, 0), "handle"), 0), "routes"));
+    return n < 2 ? 0
+                 : json_array_size(json_object_get(
+                       json_array_get(json_object_get(json_array_get(routes, 0), "handle"), 0), "routes"));
 }
 
 static void what_is_so_already_costs_nothing(void **state)
@@ -270,7 +275,8 @@ static void names_come_before_wildcards(void **state)
 static void certificates_have_a_policy_of_their_own(void **state)
 {
     struct fixture *f = *state;
-    open_router(f, (struct caddy_options){ .issuer = "acme", .acme_directory = "https://acme.test/dir", .domain = "example.org" });
+    open_router(f, (struct caddy_options){
+                       .issuer = "acme", .acme_directory = "https://acme.test/dir", .domain = "example.org" });
     apply_all(f, 2, 3);
     apply_all(f, 3, 1); /* one more name below the domain: the policy is as it was */
     _cleanup_json_ json_t *policy = fake_caddy_at(f->caddy, "/apps/tls/automation/policies/0");
@@ -283,12 +289,14 @@ static void figures_are_read_by_service_and_host(void **state)
     struct fixture *f = *state;
     int64_t n = 0;
     _cleanup_json_ json_t *all = NULL;
-    f->caddy->upstreams = "[{\"address\":\"{file./slots/x.1}\",\"num_requests\":2},{\"address\":\"{file./slots/x.2}\",\"num_requests\":1},"
-                          "{\"address\":\"127.0.0.1:80\",\"num_requests\":3}]";
-    f->caddy->metrics = "# TYPE x counter\n"
-                        "caddy_http_request_duration_seconds_count{code=\"200\",handler=\"subroute\",host=\"a.b\",method=\"GET\",server=\"s\"} 7\n"
-                        "caddy_http_request_duration_seconds_count{code=\"503\",handler=\"subroute\",host=\"a.b\",method=\"GET\",server=\"s\"} 2\n"
-                        "caddy_http_request_duration_seconds_count{code=\"200\",handler=\"file_server\",host=\"a.b\",method=\"GET\",server=\"s\"} 9\n";
+    f->caddy->upstreams =
+        "[{\"address\":\"{file./slots/x.1}\",\"num_requests\":2},{\"address\":\"{file./slots/x.2}\",\"num_requests\":1},"
+        "{\"address\":\"127.0.0.1:80\",\"num_requests\":3}]";
+    f->caddy->metrics =
+        "# TYPE x counter\n"
+        "caddy_http_request_duration_seconds_count{code=\"200\",handler=\"subroute\",host=\"a.b\",method=\"GET\",server=\"s\"} 7\n"
+        "caddy_http_request_duration_seconds_count{code=\"503\",handler=\"subroute\",host=\"a.b\",method=\"GET\",server=\"s\"} 2\n"
+        "caddy_http_request_duration_seconds_count{code=\"200\",handler=\"file_server\",host=\"a.b\",method=\"GET\",server=\"s\"} 9\n";
     assert_int_equal(f->router->ops->in_flight(f->router, "127.0.0.1:80", &n, NULL), 0);
     assert_int_equal(n, 3);
     assert_int_equal(f->router->ops->in_flight(f->router, "127.0.0.1:81", &n, NULL), 0);
@@ -304,7 +312,9 @@ static void only_urls_of_an_admin_api_are_taken(void **state)
 {
     struct fixture *f = *state;
     struct router *r = NULL;
-    static const char *const bad[] = { "", "caddy:2019", "ftp://x", "http://", "http://user@host:2019", "unix://relative" };
+    static const char *const bad[] = {
+        "", "caddy:2019", "ftp://x", "http://", "http://user@host:2019", "unix://relative"
+    };
     for (size_t i = 0; i < ARRAY_LEN(bad); i++)
         assert_int_equal(caddy_router_new(&(struct caddy_options){ .admin_url = bad[i] }, &r, &f->e), -ERR_VALIDATION);
     assert_null(r);

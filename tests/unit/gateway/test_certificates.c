@@ -83,7 +83,8 @@ static void *serve(void *arg)
     for (int fd; (fd = accept(f->fd, NULL, NULL)) >= 0; (void)close(fd)) {
         SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
         (void)pthread_mutex_lock(&f->lock);
-        bool shows = f->shown && SSL_CTX_use_certificate(ctx, f->shown) == 1 && SSL_CTX_use_PrivateKey(ctx, f->key) == 1;
+        bool shows =
+            f->shown && SSL_CTX_use_certificate(ctx, f->shown) == 1 && SSL_CTX_use_PrivateKey(ctx, f->key) == 1;
         (void)pthread_mutex_unlock(&f->lock);
         SSL *ssl = SSL_new(ctx);
         if (shows && SSL_set_fd(ssl, fd) == 1 && SSL_accept(ssl) == 1)
@@ -146,8 +147,12 @@ static int start(void **state)
     (void)events_listen(f->events, on_event, f);
     assert_int_equal(store_open(&(struct store_options){ .path = path }, &f->store, &e), 0);
     (void)snprintf(path, sizeof path, "%s/upstreams", f->dir);
-    assert_int_equal(gateway_open(&(struct gateway_options){ .store = f->store, .events = f->events, .router = &f->router.router, .slot_directory = path },
-                                  &f->gateway, &e), 0);
+    assert_int_equal(gateway_open(&(struct gateway_options){ .store = f->store,
+                                                             .events = f->events,
+                                                             .router = &f->router.router,
+                                                             .slot_directory = path },
+                                  &f->gateway, &e),
+                     0);
     *state = f;
     return 0;
 }
@@ -166,7 +171,8 @@ static int end(void **state)
     X509_free(f->authority);
     EVP_PKEY_free(f->key);
     EVP_PKEY_free(f->authority_key);
-    for (const char *const *name = (const char *const[]){ "authority.pem", "hub.db", "hub.db-wal", "hub.db-shm", NULL }; *name; name++) {
+    for (const char *const *name = (const char *const[]){ "authority.pem", "hub.db", "hub.db-wal", "hub.db-shm", NULL };
+         *name; name++) {
         (void)snprintf(command, sizeof command, "%s/%s", f->dir, *name);
         (void)unlink(command);
     }
@@ -256,7 +262,9 @@ static int64_t rows(struct fixture *f)
     _cleanup_conn_ struct store_conn *c = NULL;
     _cleanup_rows_ struct store_rows *r = NULL;
     assert_int_equal(store_acquire(f->store, STORE_READ, &c, NULL), 0);
-    assert_int_equal(store_query(c, NULL, &r, "SELECT COUNT(*) FROM gateway_certificates WHERE domain = $1", "t", "web.example.org"), 0);
+    assert_int_equal(
+        store_query(c, NULL, &r, "SELECT COUNT(*) FROM gateway_certificates WHERE domain = $1", "t", "web.example.org"),
+        0);
     assert_int_equal(rows_next(r, NULL), 1);
     return rows_int(r, 0);
 }

@@ -27,9 +27,9 @@ struct fixture {
     _Atomic int told[4]; /* route.unavailable, route.refused, router.lost, router.restored */
 };
 
-#define OK(expression)                                 \
-    do {                                               \
-        if ((expression) < 0)                          \
+#define OK(expression)                                  \
+    do {                                                \
+        if ((expression) < 0)                           \
             fail_msg(#expression ": %s", f->e.message); \
     } while (0)
 
@@ -43,8 +43,10 @@ static void on_event(void *ctx, const char *type, const char *id UNUSED, const c
 
 static void open_gateway(struct fixture *f)
 {
-    OK(gateway_open(&(struct gateway_options){ .store = f->store, .events = f->events, .router = &f->router.router, .slot_directory = f->slots },
-                    &f->gateway, &f->e));
+    OK(gateway_open(
+        &(struct gateway_options){
+            .store = f->store, .events = f->events, .router = &f->router.router, .slot_directory = f->slots },
+        &f->gateway, &f->e));
 }
 
 static int start(void **state)
@@ -131,8 +133,9 @@ static size_t files(struct fixture *f)
 static void addresses_are_one_host_and_one_port(void **state UNUSED)
 {
     static const char *const good[] = { "127.0.0.1:1", "web-1.example.org:65535", "[::1]:80", "[fd7a:115c::1]:8080" };
-    static const char *const bad[] = { "", ":80", "a:", "a:0", "a:65536", "a:1-9", "a:80:90", "::1:80", "a b:80", "a:80\nb:80", "{x}:80",
-                                       "unix//x", "http://a:80", "a:080000", "[]:80", "a/b:80" };
+    static const char *const bad[] = { "",       ":80",    "a:",         "a:0",    "a:65536", "a:1-9",       "a:80:90",
+                                       "::1:80", "a b:80", "a:80\nb:80", "{x}:80", "unix//x", "http://a:80", "a:080000",
+                                       "[]:80",  "a/b:80" };
     for (size_t i = 0; i < ARRAY_LEN(good); i++)
         assert_true(address_good(good[i]));
     for (size_t i = 0; i < ARRAY_LEN(bad); i++)
@@ -148,7 +151,8 @@ static void a_switch_fills_all_slots_by_repeating(void **state)
     OK(put(f, "web", "web.example.org", 1, NULL));
     assert_int_equal(slot(f, "web", 1, text), 0);
     assert_false(address_good(text)); /* nobody yet, and no file is missing */
-    OK(gateway_upstreams_set(f->gateway, "web", (const char *[]){ "10.0.0.1:80", "10.0.0.2:80", "10.0.0.3:80" }, 3, &f->e));
+    OK(gateway_upstreams_set(f->gateway, "web", (const char *[]){ "10.0.0.1:80", "10.0.0.2:80", "10.0.0.3:80" }, 3,
+                             &f->e));
     for (unsigned i = 1; i <= 12; i++) {
         assert_int_equal(slot(f, "web", i, text), 0);
         each[text[7] - '1']++;
@@ -167,12 +171,15 @@ static void what_is_no_address_switches_nothing(void **state)
     char text[64];
     OK(put(f, "web", "web.example.org", 1, NULL));
     OK(gateway_upstreams_set(f->gateway, "web", (const char *[]){ "10.0.0.1:80" }, 1, &f->e));
-    assert_int_equal(gateway_upstreams_set(f->gateway, "web", (const char *[]){ "10.0.0.2:80", "10.0.0.3:1-9" }, 2, &f->e), -ERR_VALIDATION);
+    assert_int_equal(
+        gateway_upstreams_set(f->gateway, "web", (const char *[]){ "10.0.0.2:80", "10.0.0.3:1-9" }, 2, &f->e),
+        -ERR_VALIDATION);
     for (unsigned i = 1; i <= 12; i++) {
         assert_int_equal(slot(f, "web", i, text), 0);
         assert_string_equal(text, "10.0.0.1:80");
     }
-    assert_int_equal(gateway_upstreams_set(f->gateway, "none", (const char *[]){ "10.0.0.2:80" }, 1, &f->e), -ERR_NOT_FOUND);
+    assert_int_equal(gateway_upstreams_set(f->gateway, "none", (const char *[]){ "10.0.0.2:80" }, 1, &f->e),
+                     -ERR_NOT_FOUND);
 }
 
 static void nobody_and_waiting_differ_and_nobody_is_an_event(void **state)
@@ -374,7 +381,8 @@ static void drained_is_nothing_in_flight_and_no_connection(void **state)
     socklen_t size = sizeof a;
     char address[64], byte;
     int up[2], down[2], listener = socket(AF_INET, SOCK_STREAM, 0);
-    assert_true(bind(listener, (struct sockaddr *)&a, sizeof a) == 0 && listen(listener, 4) == 0 && getsockname(listener, (struct sockaddr *)&a, &size) == 0);
+    assert_true(bind(listener, (struct sockaddr *)&a, sizeof a) == 0 && listen(listener, 4) == 0 &&
+                getsockname(listener, (struct sockaddr *)&a, &size) == 0);
     assert_true(pipe(up) == 0 && pipe(down) == 0);
     (void)snprintf(address, sizeof address, "127.0.0.1:%u", ntohs(a.sin_port));
     f->router.in_flight = 1;
@@ -384,7 +392,8 @@ static void drained_is_nothing_in_flight_and_no_connection(void **state)
     pid_t child = fork();
     if (child == 0) {
         int fd = socket(AF_INET, SOCK_STREAM, 0);
-        bool good = connect(fd, (struct sockaddr *)&a, sizeof a) == 0 && write(up[1], "x", 1) == 1 && read(down[0], &byte, 1) == 1;
+        bool good = connect(fd, (struct sockaddr *)&a, sizeof a) == 0 && write(up[1], "x", 1) == 1 &&
+                    read(down[0], &byte, 1) == 1;
         _exit(good ? 0 : 1);
     }
     assert_int_equal(read(up[0], &byte, 1), 1);

@@ -26,9 +26,9 @@ struct fixture {
     _Atomic int unavailable;
 };
 
-#define OK(expression)                                 \
-    do {                                               \
-        if ((expression) < 0)                          \
+#define OK(expression)                                  \
+    do {                                                \
+        if ((expression) < 0)                           \
             fail_msg(#expression ": %s", f->e.message); \
     } while (0)
 
@@ -46,7 +46,12 @@ static void add_instance(struct fixture *f, int i)
 {
     char address[32];
     struct entity *x = NULL;
-    struct engine_container c = { .name = (char *)"web", .image = (char *)"web:1", .image_id = (char *)"", .command = (char *)"run", .state = (char *)"running", .created_ms = 1 };
+    struct engine_container c = { .name = (char *)"web",
+                                  .image = (char *)"web:1",
+                                  .image_id = (char *)"",
+                                  .command = (char *)"run",
+                                  .state = (char *)"running",
+                                  .created_ms = 1 };
     memset(c.id, 'a' + i, 64);
     c.labels = json_object();
     _cleanup_json_ json_t *labels = c.labels, *d = service_document_new(runtime_hub_node(f->runtime), "web", &c);
@@ -74,13 +79,21 @@ static int start(void **state)
     f->events = events_new();
     (void)events_listen(f->events, on_event, f);
     OK(store_open(&(struct store_options){ .path = path }, &f->store, &f->e));
-    OK(runtime_open(&(struct runtime_options){ .store = f->store, .events = f->events, .version = "test", .data_directory = f->dir }, &f->runtime, &f->e));
+    OK(runtime_open(
+        &(struct runtime_options){
+            .store = f->store, .events = f->events, .version = "test", .data_directory = f->dir },
+        &f->runtime, &f->e));
     runtime_set_busy(f->runtime, is_busy, f);
     for (int i = 0; i < 3; i++)
         add_instance(f, i);
-    OK(gateway_open(&(struct gateway_options){ .store = f->store, .events = f->events, .runtime = f->runtime, .router = &f->router.router, .slot_directory = f->slots },
+    OK(gateway_open(&(struct gateway_options){ .store = f->store,
+                                               .events = f->events,
+                                               .runtime = f->runtime,
+                                               .router = &f->router.router,
+                                               .slot_directory = f->slots },
                     &f->gateway, &f->e));
-    _cleanup_json_ json_t *s = json_pack("{s:s, s:i, s:{s:[s]}}", "name", "web", "instances", 3, "networking", "domains", "web.example.org");
+    _cleanup_json_ json_t *s =
+        json_pack("{s:s, s:i, s:{s:[s]}}", "name", "web", "instances", 3, "networking", "domains", "web.example.org");
     OK(gateway_route_put(f->gateway, f->ids[0], s, &changed, &f->e));
     gateway_keep(f->gateway, f->ids[0]);
     *state = f;

@@ -35,12 +35,16 @@ static bool answer(struct server *s, int fd, const char *request)
         return false;
     while (s->behaviour == SILENT && !s->stop)
         (void)usleep(10000);
-    return s->behaviour <= NOT_FOUND_404 && send(fd, heads[s->behaviour], strlen(heads[s->behaviour]), MSG_NOSIGNAL) > 0;
+    return s->behaviour <= NOT_FOUND_404 &&
+           send(fd, heads[s->behaviour], strlen(heads[s->behaviour]), MSG_NOSIGNAL) > 0;
 }
 
 static void *serve_one(void *arg)
 {
-    struct { struct server *s; int fd; } x;
+    struct {
+        struct server *s;
+        int fd;
+    } x;
     memcpy(&x, arg, sizeof x);
     free(arg);
     char text[4096];
@@ -66,7 +70,10 @@ static void *accept_all(void *arg)
 {
     struct server *s = arg;
     for (int fd; (fd = accept(s->fd, NULL, NULL)) >= 0;) {
-        struct { struct server *s; int fd; } x = { s, fd }, *copy = malloc(sizeof x);
+        struct {
+            struct server *s;
+            int fd;
+        } x = { s, fd }, *copy = malloc(sizeof x);
         pthread_t t;
         memcpy(copy, &x, sizeof x);
         s->connections++;

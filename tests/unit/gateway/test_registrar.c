@@ -17,7 +17,7 @@
 struct registry {
     struct discovery discovery;
     json_t *there; /* id -> {id, service, address, port, health} */
-    int fails;     /* 0, or the error of every call */
+    int fails; /* 0, or the error of every call */
 };
 
 struct fixture {
@@ -34,8 +34,8 @@ static int add(struct discovery *d, const struct discovery_instance *x, struct e
     if (r->fails)
         return error_set(e, (enum error_code)r->fails, "the test says no");
     return json_object_set_new(r->there, x->id,
-                               json_pack("{s:s, s:s, s:s, s:i, s:s}", "id", x->id, "service", x->service, "address", x->address, "port",
-                                         (int)x->port, "health", "passing"));
+                               json_pack("{s:s, s:s, s:s, s:i, s:s}", "id", x->id, "service", x->service, "address",
+                                         x->address, "port", (int)x->port, "health", "passing"));
 }
 
 static int take_out(struct discovery *d, const char *id, struct error *e)
@@ -94,7 +94,9 @@ static int end(void **state)
 
 static int announce(struct fixture *f, const char *id, uint16_t port)
 {
-    struct discovery_instance x = { .id = id, .service = "web", .address = "127.0.0.1", .port = port, .check_interval_ms = 1000 };
+    struct discovery_instance x = {
+        .id = id, .service = "web", .address = "127.0.0.1", .port = port, .check_interval_ms = 1000
+    };
     return registrar_add(f->registrar, &x, &f->e);
 }
 

@@ -42,7 +42,8 @@ static struct cron cron(const char *text)
 }
 
 /* The runs from `from` (not counted) up to and with `to`, each checked against the list where there is one. */
-static int runs(const char *schedule, const char *zone_name, const char *from, const char *to, const char *const *wanted)
+static int runs(const char *schedule, const char *zone_name, const char *from, const char *to,
+                const char *const *wanted)
 {
     struct cron c = cron(schedule);
     _cleanup_zone_ struct zone *z = zone(zone_name);
@@ -84,9 +85,10 @@ static void fields_are_read_as_cron_reads_them(void **state)
 
 static void what_is_no_schedule_is_refused(void **state)
 {
-    static const char *const bad[] = { "",          "* * * *",    "* * * * * *", "60 * * * *", "* 24 * * *", "* * 0 * *",
-                                       "* * * 13 *", "* * * * 8", "5-3 * * * *", "*/0 * * * *", "a * * * *",  "1,,2 * * * *",
-                                       "1, * * * *", "- * * * *", "@never",      "0 0 30 2 *",  "0 0 31 4,6 *", "* * * * monday" };
+    static const char *const bad[] = { "",           "* * * *",      "* * * * * *",   "60 * * * *",  "* 24 * * *",
+                                       "* * 0 * *",  "* * * 13 *",   "* * * * 8",     "5-3 * * * *", "*/0 * * * *",
+                                       "a * * * *",  "1,,2 * * * *", "1, * * * *",    "- * * * *",   "@never",
+                                       "0 0 30 2 *", "0 0 31 4,6 *", "* * * * monday" };
     struct error e = ERROR_INIT;
     struct cron c;
     for (size_t i = 0; i < ARRAY_LEN(bad); i++)
@@ -119,8 +121,10 @@ static void the_overlap_runs_once_O37(void **state)
 
 static void every_15_minutes_follows_real_time_O37(void **state)
 {
-    assert_int_equal(runs("*/15 * * * *", "Europe/Berlin", "2026-03-28T23:00:00Z", "2026-03-29T22:00:00Z", NULL), 23 * 4);
-    assert_int_equal(runs("*/15 * * * *", "Europe/Berlin", "2026-10-24T22:00:00Z", "2026-10-25T23:00:00Z", NULL), 25 * 4);
+    assert_int_equal(runs("*/15 * * * *", "Europe/Berlin", "2026-03-28T23:00:00Z", "2026-03-29T22:00:00Z", NULL),
+                     23 * 4);
+    assert_int_equal(runs("*/15 * * * *", "Europe/Berlin", "2026-10-24T22:00:00Z", "2026-10-25T23:00:00Z", NULL),
+                     25 * 4);
     struct cron c = cron("*/15 * * * *");
     _cleanup_zone_ struct zone *z = zone("Europe/Berlin");
     for (int64_t t = at("2026-03-28T12:00:00Z"); t < at("2026-10-27T00:00:00Z");) {
@@ -148,14 +152,17 @@ static void other_clocks_change_otherwise(void **state)
 /* After the last change of the table its footer holds; both ways agree with the C library, which reads the same files. */
 static void offsets_agree_with_the_library_and_with_the_footer(void **state)
 {
-    static const char *const names[] = { "Europe/Berlin", "America/New_York", "Europe/Dublin", "Africa/Casablanca",
-                                         "Australia/Lord_Howe", "Asia/Tehran", "America/Sao_Paulo", "Pacific/Chatham",
-                                         "America/Nuuk", "UTC", "Etc/GMT+5" };
+    static const char *const names[] = {
+        "Europe/Berlin", "America/New_York",  "Europe/Dublin",   "Africa/Casablanca", "Australia/Lord_Howe",
+        "Asia/Tehran",   "America/Sao_Paulo", "Pacific/Chatham", "America/Nuuk",      "UTC",
+        "Etc/GMT+5"
+    };
     for (size_t i = 0; i < ARRAY_LEN(names); i++) {
         _cleanup_zone_ struct zone *z = zone(names[i]);
         (void)setenv("TZ", names[i], 1);
         tzset();
-        for (int64_t t = at("1975-01-01T00:00:00Z") / 1000; t < at("2095-01-01T00:00:00Z") / 1000; t += 86400 * 3 + 4321) {
+        for (int64_t t = at("1975-01-01T00:00:00Z") / 1000; t < at("2095-01-01T00:00:00Z") / 1000;
+             t += 86400 * 3 + 4321) {
             struct zone_span s;
             struct tm local;
             time_t now = (time_t)t;
@@ -187,8 +194,9 @@ static void changes_are_exact_to_the_second(void **state)
 
 static void only_zones_are_opened(void **state)
 {
-    static const char *const bad[] = { "", "Nowhere/At_all", "../../etc/passwd", "/etc/localtime", "Europe/", "Europe",
-                                       "Europe//Berlin", "Europe/./Berlin", "zone.tab", "Europe/Berlin\n" };
+    static const char *const bad[] = { "",         "Nowhere/At_all", "../../etc/passwd", "/etc/localtime",
+                                       "Europe/",  "Europe",         "Europe//Berlin",   "Europe/./Berlin",
+                                       "zone.tab", "Europe/Berlin\n" };
     struct zone *z = NULL;
     for (size_t i = 0; i < ARRAY_LEN(bad); i++)
         if (zone_load(bad[i], NULL, &z, NULL) >= 0)

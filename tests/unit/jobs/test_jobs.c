@@ -790,8 +790,9 @@ static void wait_until_next_is(struct fixture *f, const char *rfc3339)
         fail_msg("the next time is %s, not %s", time_format(next_at(f), text), rfc3339);
 }
 
-static const struct job_schedule nightly = { .name = "nightly", .kind = "test", .cron = "30 2 * * *",
-                                             .time_zone = "Europe/Berlin" };
+static const struct job_schedule nightly = {
+    .name = "nightly", .kind = "test", .cron = "30 2 * * *", .time_zone = "Europe/Berlin"
+};
 
 /* The engine itself, with a clock that is moved over the night in which summer time begins. */
 static void a_night_with_a_gap_has_its_run_O37(void **state)

@@ -29,7 +29,7 @@
 static struct shared {
     _Atomic int64_t passed_ms;
     _Atomic int ran[JOBS], by[JOBS]; /* how often, and by which process last */
-    _Atomic int holder, takings;     /* of the slow job */
+    _Atomic int holder, takings; /* of the slow job */
     _Atomic bool go;
     _Atomic int open; /* hubs; each waits for the other before it takes a job */
     _Atomic int written, refused;
@@ -80,10 +80,11 @@ static int write_journal(struct job *job, struct error *e)
     if (r == 0)
         r = jobs_fence_check(c, job, e);
     if (r == 0)
-        r = store_exec(c, e,
-                       "INSERT INTO deployment_journal (deployment_id, seq, step, mark, facts, at) VALUES ($1, $2, 'pull', "
-                       "'begin', '{}', 0)",
-                       "ti", job->id, job->fence);
+        r = store_exec(
+            c, e,
+            "INSERT INTO deployment_journal (deployment_id, seq, step, mark, facts, at) VALUES ($1, $2, 'pull', "
+            "'begin', '{}', 0)",
+            "ti", job->id, job->fence);
     return r == 0 ? store_commit(c, e) : r;
 }
 
@@ -246,7 +247,8 @@ static void the_other_hub_takes_over_from_one_that_was_killed_after_its_lease(vo
     assert_int_equal(shared->takings, 1);
     shared->passed_ms += 6000;
     wait_for_at_least(&shared->written, 1);
-    for (int i = 0; i < WAIT_MS / 5 && number(f, "SELECT COUNT(*) FROM jobs WHERE state = 'done' AND attempt = 2") == 0; i++)
+    for (int i = 0; i < WAIT_MS / 5 && number(f, "SELECT COUNT(*) FROM jobs WHERE state = 'done' AND attempt = 2") == 0;
+         i++)
         pause_shortly();
     kill_hub(alive);
     assert_int_equal(number(f, "SELECT COUNT(*) FROM jobs WHERE state = 'done' AND attempt = 2 AND fence = 2"), 1);

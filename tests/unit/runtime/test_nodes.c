@@ -86,8 +86,8 @@ static int f_list(struct container_engine *g, struct engine_container **ret, siz
     return m ? 0 : -ERR_UNAVAILABLE;
 }
 
-static int with_container(struct container_engine *g, const char *id, struct engine_container *ret, bool stop, bool drop,
-                          struct error *e)
+static int with_container(struct container_engine *g, const char *id, struct engine_container *ret, bool stop,
+                          bool drop, struct error *e)
 {
     struct machine *m = alive(g, e);
     int res = m ? error_set(e, ERR_NOT_FOUND, "no such container") : -ERR_UNAVAILABLE;

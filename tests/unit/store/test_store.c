@@ -264,7 +264,8 @@ static void as_of_version(struct fixture *f, int version)
         (void)snprintf(path, sizeof path, "%s%s", f->path, ends[i]);
         (void)unlink(path);
     }
-    assert_int_equal(store_open(&(struct store_options){ .path = f->path, .up_to_version = version }, &f->store, NULL), 0);
+    assert_int_equal(store_open(&(struct store_options){ .path = f->path, .up_to_version = version }, &f->store, NULL),
+                     0);
     assert_int_equal(store_schema_version(f->store), version);
 }
 
