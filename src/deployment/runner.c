@@ -126,6 +126,16 @@ static int settle_rows(struct run *r, const char *message, struct error *e)
     return res == -ERR_NOT_FOUND ? 0 : res;
 }
 
+/* A row whose container stayed (scaling, repair) was marked when the deployment began, and no switch of its own unmarks it. */
+static int settle_kept(json_t *d, void *ctx UNUSED)
+{
+    if (!str_eq(json_str(d, "status.deployment"), "updating"))
+        return -ERR_NOT_FOUND; /* nothing to write */
+    (void)json_put(d, "status.deployment", json_string("running"));
+    (void)json_put(d, "status.message", json_null());
+    return 0;
+}
+
 /* The images of the last releases are pinned where the first instance is. */
 static void keep_releases(struct run *r)
 {
@@ -137,7 +147,11 @@ static void keep_releases(struct run *r)
 static int finish(struct run *r, const char *state, const char *message, struct error *e)
 {
     struct deployments *d = r->deployments;
-    int res = str_eq(state, "completed") ? 0 : settle_rows(r, message, e);
+    int res = str_eq(state, "completed")
+                  ? runtime_service_change(d->runtime, r->service_id, settle_kept, NULL, NULL, e)
+                  : settle_rows(r, message, e);
+    if (res == -ERR_NOT_FOUND)
+        res = 0;
     if (run_routed(r) || json_at(r->facts, "receipt") || str_eq(state, "completed"))
         receipt_write(r);
     receipt_end(r);

@@ -8,7 +8,7 @@ import { Load } from '../support/load.ts';
 import { Caddy, useCaddy } from '../support/parts/caddy.ts';
 import { dockerOld } from '../support/parts/docker.ts';
 import { Registry } from '../support/parts/registry.ts';
-import { ended, serviceThat, useRig } from '../support/rig.ts';
+import { ended, service, serviceThat, useRig } from '../support/rig.ts';
 
 const check = { path: '/health', interval: 1, startPeriod: 5 };
 const log = (status: { logs: string[] }): string => status.logs.join('\n');
@@ -41,6 +41,7 @@ describe('strategies', { skip: dockerOld.skip || Registry.skip || Caddy.skip }, 
     assert.deepEqual([more.status.state, more.changes.type], ['completed', 'scale'], log(more.status));
     const three = await running('many');
     assert.ok(three.length === 3 && three.includes(first!));
+    assert.equal((await service(rig.hub, 'many')).status.deployment, 'running', 'the one that stayed is not under way any more');
     const fewer = await rig.update('many', { instances: 1 });
     assert.equal(fewer.status.state, 'completed', log(fewer.status));
     assert.deepEqual(await running('many'), [first]);
