@@ -85,7 +85,8 @@ int step_register(struct run *r, struct error *e)
                 record_log(&r->record, "registered %s at %s", json_str(x, "name"), json_str(x, "address"));
         }
     }
-    return res;
+    /* Measured long enough before the switch, so that the switch itself waits for nothing. */
+    return res == 0 && run_routed(r) ? receipt_await_before(r, e) : res;
 }
 
 int run_deregister(struct run *r, const char *registration, struct error *e)
