@@ -93,8 +93,9 @@ static int short_port(const struct place *p, const char *word, json_t *list)
     if (host_to - host_from != to - from)
         return form_wrong(p, "\"%s\" has two ranges that differ in length", word);
     for (int64_t i = 0; i <= to - from; i++) {
-        char number[16];
-        (void)snprintf(number, sizeof number, "%lld", (long long)(host_from + i));
+        char number[32];
+        int64_t host = host_from + i;
+        (void)snprintf(number, sizeof number, "%lld", (long long)host);
         add_port(list, ip, number, from + i, protocol, "ingress");
     }
     return 0;
