@@ -68,7 +68,7 @@ node_tests() {
 	npm_ci tests
 	parts_for "$1"
 	mkdir -p "$results"
-	HBCLOUD_TEST_QUICK=$quick node --test --test-concurrency="${TEST_JOBS:-1}" --test-timeout=600000 \
+	HBCLOUD_TEST_QUICK=$quick node --test --test-concurrency="${TEST_JOBS:-3}" --test-timeout=600000 \
 		--test-reporter=spec --test-reporter-destination=stdout \
 		--test-reporter=tap --test-reporter-destination="$results/$1.tap" "tests/$1/**/*.test.ts" >&2 || true
 	record "${2:-$1}" tap "$results/$1.tap"
