@@ -103,7 +103,8 @@ test('jobs are listed page by page, cancelled and tried again by an operator, li
   assert.deepEqual([cancelled.state, cancelled.cancellable, cancelled.retryable], ['cancelled', false, true]);
   await events.until((e) => e.type === 'job.updated' && e.data.data.state === 'cancelled' && e.data.entityId === jobId);
   await hub.refused(409, 'POST', '/jobs/{jobId}/cancel', { params: { jobId } });
-  assert.equal((await hub.ok('POST', '/jobs/{jobId}/retry', { params: { jobId } })).job.state, 'waiting');
+  // A worker may have taken it before the answer was put together.
+  assert.match((await hub.ok('POST', '/jobs/{jobId}/retry', { params: { jobId } })).job.state, /^(waiting|running)$/);
   const failed = await inState(hub, jobId, 'failed');
   await events.until((e) => e.type === 'job.updated' && e.data.data.state === 'failed');
   events.close();

@@ -41,9 +41,8 @@ describe('metrics', { skip: dockerOld.skip }, () => {
     const states = await latest('cpu.state.percent');
     const sum = states.reduce((total, m) => total + m.metric.value, 0);
     assert.ok(Math.abs(sum - 100) < 2, `the states of the processor add up to 100, not ${sum}`);
-    const names = new Set((await hub.ok('GET', '/monitoring/metrics', { query: { limit: 1000 } })).metrics.map((m) => m.metric.name));
     for (const wanted of ['load.1', 'memory.used.percent', 'filesystem.used.percent', 'filesystem.inodes.used.percent', 'network.receive.bytes', 'descriptors.used', 'uptime.seconds']) {
-      assert.ok(names.has(wanted), wanted);
+      assert.ok((await latest(wanted)).length > 0, wanted);
     }
     const { nodes } = await hub.ok('GET', '/infrastructure/nodes', { query: { type: 'hub' } });
     assert.equal(nodes[0]!.resources.cpu, cpus().length);

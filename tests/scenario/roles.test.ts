@@ -54,6 +54,8 @@ describe('roles', () => {
     for (const o of all) assert.ok(ranks.includes(o.role), `${o.id}: ${o.role}`);
   });
 
+  /** Asks the engine, which this hub does not have. */
+  const needsEngine = new Set(['removeNetwork']);
   for (const caller of ranks) {
     test(`${caller}: allowed or refused as the contract says, by key and by token`, async () => {
       const callers: Record<string, string>[] = [{}];
@@ -66,7 +68,7 @@ describe('roles', () => {
         for (const headers of callers) {
           const got = await status(o, headers);
           if (o.id === 'createToken' && headers.authorization) assert.equal(got, 403, 'a token begets no token');
-          else if (ranks.indexOf(caller) >= ranks.indexOf(o.role)) assert.ok(got !== 401 && got !== 403 && got < 500, `${caller} ${o.id}: ${got}`);
+          else if (ranks.indexOf(caller) >= ranks.indexOf(o.role)) assert.ok(got !== 401 && got !== 403 && (got < 500 || (got === 503 && needsEngine.has(o.id))), `${caller} ${o.id}: ${got}`);
           else assert.equal(got, caller === 'public' ? 401 : 403, `${caller} ${o.id}`);
         }
       }
