@@ -147,9 +147,8 @@ static void keep_releases(struct run *r)
 static int finish(struct run *r, const char *state, const char *message, struct error *e)
 {
     struct deployments *d = r->deployments;
-    int res = str_eq(state, "completed")
-                  ? runtime_service_change(d->runtime, r->service_id, settle_kept, NULL, NULL, e)
-                  : settle_rows(r, message, e);
+    int res = str_eq(state, "completed") ? runtime_service_change(d->runtime, r->service_id, settle_kept, NULL, NULL, e)
+                                         : settle_rows(r, message, e);
     if (res == -ERR_NOT_FOUND)
         res = 0;
     if (run_routed(r) || json_at(r->facts, "receipt") || str_eq(state, "completed"))

@@ -53,7 +53,7 @@ test('a viewer sees everything of the cloud and no control that would be refused
       assert.equal(await page.getByRole('main').getByRole('button', { name: writes }).count(), 0, path);
       assert.equal(await page.getByRole('main').getByRole('link', { name: /deploy (service|one)/i }).count(), 0, path);
     }
-    assert.deepEqual(await page.getByRole('tab').allInnerTexts(), ['Integrations', 'Session']);
+    assert.deepEqual(await page.getByRole('tab').allInnerTexts(), ['Secrets', 'Registries', 'Volumes', 'CI', 'Jobs', 'Integrations', 'Session']);
     await open(page, `${hub.url}/services/new`);
     await page.getByText('Your role may look, not deploy.').waitFor();
     assert.ok(await page.getByTestId('deploy-submit').isDisabled());

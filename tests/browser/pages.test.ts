@@ -51,7 +51,7 @@ suite('every page', { skip }, () => {
   });
 
   const pages = ['/login', '/dashboard', '/nodes', '/nodes/{node}', '/services', '/services/{service}', '/services/new', '/deployments', '/deployments/{failed}',
-    '/settings/keys', '/settings/audit', '/settings/config', '/settings/integrations', '/settings/session', '/nowhere'];
+    '/settings/keys', '/settings/secrets', '/settings/registries', '/settings/volumes', '/settings/ci', '/settings/jobs', '/routes', '/settings/audit', '/settings/config', '/settings/integrations', '/settings/session', '/nowhere'];
   for (const pattern of pages) {
     test(`${pattern} keeps nobody out, wide and light or on a dark phone, and scrolls only down`, async () => {
       const path = pattern.replace(/\{(\w+)\}/, (_, name: string) => ids[name]!);
