@@ -42,6 +42,9 @@ struct deployment_origin {
 };
 int deployments_change(struct deployments *d, const char *service, const json_t *patch,
                        const struct deployment_origin *origin, char ret_id[37], struct error *e);
+/* Deploys the release before the one that serves, as the API's rollback does. */
+int deployments_roll_back(struct deployments *d, const char *service, const struct deployment_origin *origin,
+                          char ret_id[37], struct error *e);
 /* Asked before a deployment by the API begins (not by deployments_change): negative with `e` holds it back. Set before
  * the API serves. */
 typedef int (*deployment_gate)(void *ctx, const char *service, const char *environment,

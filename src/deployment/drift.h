@@ -20,6 +20,8 @@ int drift_compare(struct deployments *d, const char *service_id, json_t **ret, s
  * into `ret_id` ("": none was needed). */
 int drift_repair(struct deployments *d, const char *service_id, const char *by, const json_t *differences,
                  char ret_id[ID_LEN + 1], struct error *e);
+/* aftermath.c: whether a release that has just begun to serve has ended by itself; then the one before is deployed again. */
+bool aftermath_look(struct deployments *d, const char *service_id);
 /* Containers of ended deployments that no service refers to any more are stopped and removed. */
 int drift_clear_leftovers(struct deployments *d, struct error *e);
 

@@ -102,6 +102,8 @@ static void compare_one(struct drift *x, const char *id)
     _cleanup_json_ json_t *document = entity_document(service);
     if (!json_flag(document, "managed", false) || json_int(document, "ordinal", 1) != 1)
         return;
+    if (aftermath_look(d, id))
+        return;
     int res = drift_compare(d, id, &list, &e);
     /* One that began meanwhile has changed what was compared. */
     if (res == 0 && !under_way(d, id) && is_new(document, list)) {

@@ -156,20 +156,40 @@ int rollback_service(void *room, struct request *rq, struct reply *rp, struct er
     return 0;
 }
 
+static struct plan plan_of(struct deployments *d, const struct deployment_origin *o)
+{
+    return (struct plan){ .deployments = d,
+                          .trigger = o->trigger,
+                          .initiated_by = o->initiated_by,
+                          .pipeline = o->pipeline,
+                          .git = o->git,
+                          .admin = o->admin,
+                          .reason = o->reason,
+                          .only_missing = o->only_missing };
+}
+
 int deployments_change(struct deployments *d, const char *service, const json_t *patch,
                        const struct deployment_origin *o, char ret_id[37], struct error *e)
 {
-    _cleanup_(plan_done) struct plan p = { .deployments = d,
-                                           .trigger = o->trigger,
-                                           .initiated_by = o->initiated_by,
-                                           .pipeline = o->pipeline,
-                                           .git = o->git,
-                                           .admin = o->admin,
-                                           .reason = o->reason,
-                                           .only_missing = o->only_missing };
+    _cleanup_(plan_done) struct plan p = plan_of(d, o);
     pthread_mutex_t *lock = lock_of(d, service);
     (void)pthread_mutex_lock(lock);
     int r = plan_change(&p, service, patch, false, e);
+    if (r == 0)
+        r = plan_begin(&p, e);
+    (void)pthread_mutex_unlock(lock);
+    if (r == 0)
+        memcpy(ret_id, p.deployment_id, sizeof p.deployment_id);
+    return r;
+}
+
+int deployments_roll_back(struct deployments *d, const char *service, const struct deployment_origin *o,
+                          char ret_id[37], struct error *e)
+{
+    _cleanup_(plan_done) struct plan p = plan_of(d, o);
+    pthread_mutex_t *lock = lock_of(d, service);
+    (void)pthread_mutex_lock(lock);
+    int r = plan_rollback(&p, service, 0, e);
     if (r == 0)
         r = plan_begin(&p, e);
     (void)pthread_mutex_unlock(lock);

@@ -160,21 +160,29 @@ const faults = (): void => {
     assert.deepEqual((await reads.stop()).failures, []);
   });
 
-  test('a container that ends after its deployment has: it is shown, and the way back loses no request', async (t) => {
+  test('a container that ends 20 s after its start, when its deployment has completed: the release before is deployed again by itself', async (t) => {
     const reads = await lightly(caddy, { keepAlivePost: 0 });
     t.after(() => reads.discard());
-    const id = await begin({ container: { image: await rig.demo('later'), environment: { EXIT_AFTER_MS: '12000' } } });
-    const end = await ended(rig.hub, id, 60_000);
-    if (end.status.state === 'completed') {
-      await serviceThat(rig.hub, 'shop', (x) => (x.container.restartCount ?? 0) > 0, 60_000);
-      const { deployment_id } = await rig.hub.ok('POST', '/services/{serviceId}/rollback', { params: { serviceId: 'shop' } });
-      const back = await ended(rig.hub, deployment_id!, 60_000);
-      assert.equal(back.status.state, 'completed', told(back));
-    } else { // a slow machine: it came to its end before
-      assert.deepEqual([end.status.state, /ended/.test(end.status.message!)], ['rolled_back', true], told(end));
-    }
+    const id = await begin({ container: { image: await rig.demo('later'), environment: { EXIT_AFTER_MS: '20000' } } });
+    assert.equal((await ended(rig.hub, id, 60_000)).status.state, 'completed');
+    const newest = async () => (await rig.hub.ok('GET', '/deployments', { query: { service_id: 'shop', limit: 1 } })).deployments[0]!;
+    const back = await waitFor(async () => { const x = await newest(); return x.id !== id && x; }, { timeout: 60_000, what: 'the way back' });
+    assert.deepEqual([back.deployment.trigger, back.deployment.initiatedBy], ['rollback', 'hbcloud']);
+    const end = await ended(rig.hub, back.id, 60_000);
+    assert.deepEqual([end.status.state, /ended by itself, \d+ s after it began to serve/.test(told(end))], ['completed', true], told(end));
     await asBefore(await container(), 'next');
     assert.deepEqual((await reads.stop()).failures, []);
+  });
+
+  test('an owner who restarts a new container is not taken for a release that does not last', async () => {
+    const id = await begin({ container: { environment: { TURN: 'restarted' } } });
+    assert.equal((await ended(rig.hub, id, 60_000)).status.state, 'completed');
+    await rig.hub.ok('POST', '/services/{serviceId}/restart', { params: { serviceId: 'shop' } });
+    await serviceThat(rig.hub, 'shop', (x) => x.status.health === 'healthy' && x.status.deployment === 'running');
+    // Any change has the service compared: when this one is told, the comparison that would have gone back is over.
+    await rig.update('shop', { labels: { seen: 'yes' } });
+    const { deployments } = await rig.hub.ok('GET', '/deployments', { query: { service_id: 'shop', limit: 2 } });
+    assert.deepEqual(deployments.map((x) => x.deployment.trigger), ['manual', 'manual']);
   });
 };
 
