@@ -296,3 +296,11 @@ unsigned fake_engine_calls(struct fake_engine *f, const char *call)
     pthread_mutex_unlock(&f->lock);
     return n;
 }
+
+const char *fake_engine_call(struct fake_engine *f, size_t i)
+{
+    pthread_mutex_lock(&f->lock);
+    const char *call = i < f->call_count ? f->calls[i] : NULL;
+    pthread_mutex_unlock(&f->lock);
+    return call;
+}

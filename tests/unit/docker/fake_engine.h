@@ -22,5 +22,6 @@ void fake_engine_json(struct fake_engine *f, const char *call, int status, const
 void fake_engine_bytes(struct fake_engine *f, const char *call, const void *bytes, size_t len, enum fake_ending ending);
 /* How many calls began so, with the version ("GET /v1.52/containers/json"). */
 unsigned fake_engine_calls(struct fake_engine *f, const char *call);
+const char *fake_engine_call(struct fake_engine *f, size_t i); /* the one that came as number `i`; NULL: not yet */
 
 #endif

@@ -672,6 +672,40 @@ static void a_container_that_cannot_join_all_its_networks_is_not_kept(void **sta
     end(&s);
 }
 
+#define MAKERS 12
+
+static void *ensure_network(void *engine)
+{
+    struct container_engine *g = engine;
+    struct error e = ERROR_INIT;
+    int r = g->ops->network_ensure(g, "web", false, NULL, &e);
+    error_done(&e);
+    return (void *)(intptr_t)r;
+}
+
+/* This engine would make two of one name: nobody looks for the network between another's look and its making. */
+static void a_network_is_looked_for_and_made_by_one_at_a_time(void **state)
+{
+    struct setup s = begin(NULL, "1.41");
+    pthread_t threads[MAKERS];
+    void *result;
+    fake_engine_json(s.fake, "GET /networks", 200, "[]");
+    fake_engine_json(s.fake, "POST /networks/create", 201, "{\"Id\":\"aa\"}");
+    for (size_t i = 0; i < MAKERS; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, ensure_network, s.engine), 0);
+    for (size_t i = 0; i < MAKERS; i++) {
+        assert_int_equal(pthread_join(threads[i], &result), 0);
+        assert_null(result);
+    }
+    unsigned seen = 0;
+    const char *call;
+    for (size_t i = 0; (call = fake_engine_call(s.fake, i)); i++)
+        if (strstr(call, "/networks"))
+            assert_true(str_starts(call, seen++ % 2 ? "POST " : "GET "));
+    assert_int_equal(seen, 2 * MAKERS);
+    end(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -687,6 +721,7 @@ int main(void)
         cmocka_unit_test(each_call_to_an_engine_that_hangs_ends_by_itself),
         cmocka_unit_test(an_engine_that_goes_in_the_middle_is_away_and_not_done),
         cmocka_unit_test(a_container_that_cannot_join_all_its_networks_is_not_kept),
+        cmocka_unit_test(a_network_is_looked_for_and_made_by_one_at_a_time),
         cmocka_unit_test(a_missing_status_line_has_a_deadline_of_its_own),
         cmocka_unit_test(states_that_are_reached_already_are_success),
         cmocka_unit_test(a_removal_by_another_is_waited_for),
