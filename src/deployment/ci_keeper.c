@@ -56,8 +56,8 @@ static int known_until(struct ci *c, const char *source, const char *repository,
     if (r == 0)
         r = store_query(
             conn, e, &rows,
-            "SELECT known_until, (SELECT MIN(began_at) FROM ci_runs WHERE source = $1 AND repository = $2 AND "
-            "state < 3) FROM ci_looks WHERE source = $1 AND repository = $2",
+            "SELECT known_until, (SELECT MIN(began_at) FROM ci_runs WHERE source = $1 AND "
+            "LOWER(repository) = LOWER($2) AND state < 3) FROM ci_looks WHERE source = $1 AND repository = $2",
             "tt", source, repository);
     if (r < 0 || (r = rows_next(rows, e)) < 0)
         return r;
@@ -104,7 +104,7 @@ static int64_t first_rule_ms(const struct ci_rules *rules, const char *repositor
     int64_t ms = INT64_MAX;
     *ret_first = rules->n;
     for (size_t i = 0; i < rules->n; i++)
-        if (str_eq(json_str(rules->list[i].document, "match.repository"), repository)) {
+        if (str_ieq(json_str(rules->list[i].document, "match.repository"), repository)) {
             *ret_first = *ret_first == rules->n ? i : *ret_first;
             ms = rules->list[i].created_ms < ms ? rules->list[i].created_ms : ms;
         }

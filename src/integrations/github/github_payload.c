@@ -110,14 +110,15 @@ static int read_push(const json_t *x, struct ci_fact *f, ci_emit emit, void *ctx
 static bool is_foreign(const json_t *run, const char *repository)
 {
     const char *head = json_str(run, "head_repository.full_name"), *event = json_str(run, "event");
-    return (head && !str_eq(head, repository)) || !json_is_object(json_at(run, "head_repository")) ||
+    return (head && !str_ieq(head, repository)) || !json_is_object(json_at(run, "head_repository")) ||
            (event && str_starts(event, "pull_request"));
 }
 
 int github_read_run(const json_t *x, const char *repository, const char *workflow, ci_emit emit, void *ctx,
                     struct error *e)
 {
-    struct ci_fact f = { .kind = CI_RUN, .repository = repository };
+    const char *own = text(x, "repository.full_name"); /* as GitHub spells it; a rule may spell it otherwise */
+    struct ci_fact f = { .kind = CI_RUN, .repository = own ? own : repository };
     if (!json_int(x, "id", 0))
         return malformed("the run's id", e);
     read_state(x, &f);
@@ -133,7 +134,7 @@ int github_read_run(const json_t *x, const char *repository, const char *workflo
     f.attempt = json_int(x, "run_attempt", 1);
     f.started_ms = time_of(x, "run_started_at");
     f.ended_ms = f.state == CI_ENDED ? f.updated_ms : 0;
-    f.foreign = is_foreign(x, repository);
+    f.foreign = is_foreign(x, f.repository);
     if (all_zero(f.commit))
         return ignored(&f, "The run has no commit.", emit, ctx, e);
     return emit(ctx, &f, e);

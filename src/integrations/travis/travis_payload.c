@@ -111,7 +111,8 @@ int travis_read(const json_t *x, ci_emit emit, void *ctx, struct error *e)
 
 int travis_read_build(const json_t *x, const char *repository, ci_emit emit, void *ctx, struct error *e)
 {
-    struct ci_fact f = { .kind = CI_RUN, .repository = repository, .name = "Travis CI" };
+    const char *own = text(x, "repository.slug"); /* as Travis spells it; a rule may spell it otherwise */
+    struct ci_fact f = { .kind = CI_RUN, .repository = own ? own : repository, .name = "Travis CI" };
     if (!json_int(x, "id", 0))
         return error_set(e, ERR_UPSTREAM, "A build in Travis CI's answer has no id.");
     read_state(x, &f);

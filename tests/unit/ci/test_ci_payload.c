@@ -200,6 +200,23 @@ static void runs_and_whose_they_are(void **state UNUSED)
     reads("workflow_run", "{" ABOUT "}", NULL);
 }
 
+/* A rule may spell a repository otherwise than its service does; it is the same one, and no fork. */
+static void a_missed_run_is_of_the_repository_however_a_rule_spells_it(void **state UNUSED)
+{
+    for (int said = 0; said < 2; said++) {
+        struct error e = ERROR_INIT;
+        struct told t = { .used = 0 };
+        json_t *x = json_pack("{s:i, s:s, s:s, s:{s:s}}", "id", 7, "name", "w", "head_sha", "abc", "head_repository",
+                              "full_name", "o/r");
+        if (said)
+            (void)json_object_set_new(x, "repository", json_pack("{s:s}", "full_name", "o/r"));
+        assert_int_equal(github_read_run(x, "O/R", NULL, tell, &t, &e), 0);
+        assert_string_equal(t.text, "run w -/- @abc #1 waiting -|");
+        json_decref(x);
+        error_done(&e);
+    }
+}
+
 static void images(void **state UNUSED)
 {
 #define IMAGE(action, type, tag)                                                                                   \
@@ -250,6 +267,7 @@ int main(void)
         cmocka_unit_test(a_key_that_is_none_is_not_asked),
         cmocka_unit_test(o20_pushes),
         cmocka_unit_test(runs_and_whose_they_are),
+        cmocka_unit_test(a_missed_run_is_of_the_repository_however_a_rule_spells_it),
         cmocka_unit_test(images),
         cmocka_unit_test(what_the_hub_told_itself_is_not_news),
         cmocka_unit_test(builds),
