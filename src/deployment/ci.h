@@ -79,7 +79,8 @@ struct ci_source_ops {
     /* What it says. Every delivery emits at least one fact. ERR_MALFORMED: it is not what its event should be. */
     int (*read)(struct ci_source *s, const char *event, const json_t *payload, ci_emit emit, void *ctx,
                 struct error *e);
-    /* Runs since a time, oldest first, as far as the source's API tells; 1: told, 0: not configured. May be NULL. */
+    /* Runs since a time, newest first (so that only the newest is deployed), as far as the source's API tells; 1: told,
+     * 0: not configured. May be NULL. */
     int (*missed)(struct ci_source *s, const char *repository, int64_t since_ms, ci_emit emit, void *ctx,
                   struct error *e);
     /* 1: told, 0: not configured. `remote` is the source's own name for it: "" the first time, then as it was left.
@@ -108,13 +109,15 @@ struct ci_options {
 /* Registers its job kinds; call before jobs_start. */
 int ci_open(const struct ci_options *o, struct ci **ret, struct error *e);
 int ci_start(struct ci *c, struct error *e); /* after jobs_start: back-filling, and what was not told */
+void ci_stop(struct ci *c); /* before jobs_close: makes no more jobs */
 void ci_close(struct ci *c); /* after jobs_close */
 
 extern const struct api_operation ci_operations[];
 extern const size_t ci_operation_count;
 
-/* What sources share. The value of `name` in a form body, percent-decoded; malloc'ed, NUL-terminated, may hold any bytes. ERR_MALFORMED. */
+/* What sources share. */
 bool ci_repository_ok(const char *text); /* "owner/name" of letters, digits, dots, dashes, underscores */
+/* The value of `name` in a form body, percent-decoded; malloc'ed, NUL-terminated, may hold any bytes. ERR_MALFORMED. */
 int ci_form_field(const char *body, size_t len, const char *name, char **ret, size_t *ret_len, struct error *e);
 
 #endif

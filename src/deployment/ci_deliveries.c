@@ -292,23 +292,30 @@ int ci_list_deliveries(void *room, struct request *rq, struct reply *rp, struct 
 {
     struct ci *c = room;
     const char *source = request_str(rq, "source"), *verdict = request_str(rq, "verdict");
+    struct ci_page page;
     _cleanup_conn_ struct store_conn *conn = NULL;
     _cleanup_rows_ struct store_rows *rows = NULL;
-    int r = store_acquire(c->store, STORE_READ, &conn, e);
+    int r = ci_page_begin(rq, &page, e);
     if (r == 0)
-        r = store_query(conn, e, &rows,
-                        "SELECT id, source, event, verdict, reason, repository, received_at, worked_at FROM "
-                        "webhook_deliveries WHERE ($1 = '' OR source = $1) AND ($2 = '' OR verdict = $2) ORDER BY "
-                        "received_at DESC, id DESC LIMIT $3",
-                        "tti", source ? source : "", verdict ? verdict : "", request_int(rq, "limit", 100));
+        r = store_acquire(c->store, STORE_READ, &conn, e);
+    if (r == 0)
+        r = store_query(
+            conn, e, &rows,
+            "SELECT id, source, event, verdict, reason, repository, received_at, worked_at FROM "
+            "webhook_deliveries WHERE ($1 = '' OR source = $1) AND ($2 = '' OR verdict = $2) AND "
+            "(received_at, source, id) < ($3, $4, $5) ORDER BY received_at DESC, source DESC, id DESC LIMIT $6",
+            "ttitti", source ? source : "", verdict ? verdict : "", page.before_ms, page.before_source, page.before_id,
+            page.limit + 1);
     if (r < 0)
         return r;
     struct jw *w = reply_json(rp, 200);
     jw_object(w);
     jw_key(w, "deliveries"), jw_array(w);
-    while ((r = rows_next(rows, e)) == 1)
+    while ((r = rows_next(rows, e)) == 1 &&
+           ci_page_take(&page, rows_int(rows, 6), rows_text(rows, 1), rows_text(rows, 0)))
         write_row(w, rows);
     jw_end(w);
+    ci_page_end(&page, w);
     jw_end(w);
-    return r;
+    return r < 0 ? r : 0;
 }

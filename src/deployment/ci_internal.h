@@ -22,35 +22,53 @@ struct ci {
     struct deployments *deployments;
     struct ci_source *sources[CI_SOURCES_MAX];
     pthread_mutex_t show_lock; /* one shows a run at a time: what is newest is written last */
-    pthread_mutex_t tell_lock; /* one tells at a time: a deployment is made once at the source */
     struct ci_teller *teller;  /* NULL: nothing is told */
 };
 struct ci_source *ci_source_named(struct ci *c, const char *name); /* NULL: none */
+
+/* ci.c: a page of a list that is ordered by time, source and id, the newest first. A query for it takes the rows with
+ * (time, source, id) < (before_ms, before_source, before_id), at most `limit` + 1. */
+struct ci_page {
+    char storage[256], next[512]; /* next: the cursor; "" at the end */
+    const char *before_source, *before_id;
+    int64_t before_ms, limit, n, last_ms;
+    char last_source[21], last_id[65];
+};
+int ci_page_begin(const struct request *rq, struct ci_page *ret, struct error *e); /* ERR_VALIDATION at /cursor */
+/* False: the page is full, and this row is the next one's. */
+bool ci_page_take(struct ci_page *p, int64_t at_ms, const char *source, const char *id);
+void ci_page_end(const struct ci_page *p, struct jw *w); /* "next" */
 
 /* ci_deliveries.c */
 int ci_deliveries_open(struct ci *c, struct error *e); /* its job kind */
 int ci_receive(void *room, struct request *rq, struct reply *rp, struct error *e);
 int ci_list_deliveries(void *room, struct request *rq, struct reply *rp, struct error *e);
 
+#define CI_RULES_MAX 200
 /* What one transaction of tracking leaves to be done after its commit. */
 struct ci_batch {
     struct store_conn *conn;
     char run[24]; /* to be shown; "" none */
-    char job[ID_LEN + 1]; /* to be woken; "" none */
-    char wanted[ID_LEN + 1]; /* to be told of; "" none */
+    struct {
+        char id[ID_LEN + 1];  /* what a rule wants, to be told of */
+        char job[ID_LEN + 1]; /* to be woken; "" none */
+    } wanted[CI_RULES_MAX];   /* one delivery tells of one run or image, and a rule wants that once */
+    size_t n;
 };
 void ci_batch_committed(struct ci *c, const struct ci_batch *b); /* wakes and tells; a run is shown by the caller */
 /* ci_track.c: within the batch's write transaction; repeating it changes nothing. */
 int ci_track(struct ci *c, struct ci_batch *b, const struct ci_source *s, const struct ci_fact *fact, struct error *e);
 /* At most `size` - 1 bytes, whole characters; NULL stays NULL. */
 const char *ci_cut(const char *text, char *ret, size_t size);
+#define CI_PIPELINE_SIZE 256
+/* "build #12" of a run; `name` may be NULL. */
+void ci_pipeline(const char *name, int64_t number, char ret[CI_PIPELINE_SIZE]);
 /* ci_runs.c */
 int ci_list_runs(void *room, struct request *rq, struct reply *rp, struct error *e);
 /* ci_show.c: a run that is mapped to a service, as a deployment event. */
 int ci_show(struct ci *c, const char *source, const char *run_id, struct error *e);
 
 /* ci_rules.c */
-#define CI_RULES_MAX 200
 #define CI_GATE_TIME_S 1800
 struct ci_rule {
     char id[ID_LEN + 1];
@@ -102,6 +120,6 @@ int ci_keeper_start(struct ci *c, struct error *e);
 /* ci_tell.c */
 int ci_tell_open(struct ci *c, struct error *e);
 int ci_tell_start(struct ci *c, struct error *e);
-void ci_tell_stop(struct ci *c);
+void ci_tell_close(struct ci *c); /* after ci_stop */
 
 #endif

@@ -75,6 +75,8 @@ static int is_of_tag(struct store_conn *conn, const struct ci_fact *f, struct er
 
 /* ---- what is deployed ---- */
 
+#define CI_IMAGE_SIZE 513 /* as long as its column */
+
 /* "{commit}", "{shortCommit}", "{branch}" and "{number}" in a rule's image. */
 static int fill_image(const char *form, const struct ci_fact *f, char *ret, size_t size)
 {
@@ -137,13 +139,11 @@ static json_t *git_of(struct store_conn *conn, const struct ci_fact *f)
 static int want(struct ci *c, struct ci_batch *b, const struct ci_source *s, const struct ci_rule *rule,
                 const struct ci_fact *f, const char *image, const char *cause, struct error *e)
 {
-    char pipeline[256];
+    char pipeline[CI_PIPELINE_SIZE] = "registry push";
     const json_t *d = rule->document;
     _cleanup_json_ json_t *git = git_of(b->conn, f), *none = json_array();
     if (f->kind == CI_RUN)
-        (void)snprintf(pipeline, sizeof pipeline, "%.200s #%lld", f->name ? f->name : "run", (long long)f->number);
-    else
-        (void)snprintf(pipeline, sizeof pipeline, "registry push");
+        ci_pipeline(f->name, f->number, pipeline);
     return ci_want(c, b,
                    &(struct ci_want){ .rule_id = rule->id,
                                       .cause = cause,
@@ -163,7 +163,7 @@ static int want(struct ci *c, struct ci_batch *b, const struct ci_source *s, con
 static int deploy_image(struct ci *c, struct ci_batch *b, const struct ci_source *s, const struct ci_rule *rule,
                         const struct ci_fact *f, struct error *e)
 {
-    char image[520], cause[400];
+    char image[CI_IMAGE_SIZE], cause[400];
     bool pinned = f->digest && strlen(f->digest) == 71 && str_starts(f->digest, "sha256:");
     int n = snprintf(image, sizeof image, "%s:%s%s%s", f->name, f->tag, pinned ? "@" : "", pinned ? f->digest : "");
     if (n < 0 || (size_t)n >= sizeof image)
@@ -175,7 +175,7 @@ static int deploy_image(struct ci *c, struct ci_batch *b, const struct ci_source
 static int deploy_run(struct ci *c, struct ci_batch *b, const struct ci_source *s, const struct ci_rule *rule,
                       const struct ci_fact *f, struct error *e)
 {
-    char image[520], cause[400];
+    char image[CI_IMAGE_SIZE], cause[400];
     const char *form = json_str(rule->document, "image");
     if (!form || f->state != CI_ENDED || !str_eq(f->conclusion, "success") || !f->commit)
         return 0;

@@ -79,23 +79,30 @@ int ci_list_runs(void *room, struct request *rq, struct reply *rp, struct error 
 {
     struct ci *c = room;
     const char *repository = request_str(rq, "repository"), *branch = request_str(rq, "branch");
+    struct ci_page page;
     _cleanup_conn_ struct store_conn *conn = NULL;
     _cleanup_rows_ struct store_rows *rows = NULL;
-    int r = store_acquire(c->store, STORE_READ, &conn, e);
+    int r = ci_page_begin(rq, &page, e);
+    if (r == 0)
+        r = store_acquire(c->store, STORE_READ, &conn, e);
     if (r == 0)
         r = store_query(conn, e, &rows,
                         "SELECT " COLUMNS
-                        " FROM ci_runs WHERE ($1 = '' OR repository = $1) AND ($2 = '' OR branch = $2) "
-                        "ORDER BY began_at DESC, id DESC LIMIT $3",
-                        "tti", repository ? repository : "", branch ? branch : "", request_int(rq, "limit", 100));
+                        " FROM ci_runs WHERE ($1 = '' OR repository = $1) AND ($2 = '' OR branch = $2) AND "
+                        "(began_at, source, id) < ($3, $4, $5) ORDER BY began_at DESC, source DESC, id DESC LIMIT $6",
+                        "ttitti", repository ? repository : "", branch ? branch : "", page.before_ms,
+                        page.before_source, page.before_id, page.limit + 1);
     if (r < 0)
         return r;
     struct jw *w = reply_json(rp, 200);
     jw_object(w);
     jw_key(w, "runs"), jw_array(w);
-    while ((r = rows_next(rows, e)) == 1 && (r = write_run(conn, rows, w, e)) == 0)
+    while ((r = rows_next(rows, e)) == 1 &&
+           ci_page_take(&page, rows_int(rows, 17), rows_text(rows, 0), rows_text(rows, 1)) &&
+           (r = write_run(conn, rows, w, e)) == 0)
         ;
     jw_end(w);
+    ci_page_end(&page, w);
     jw_end(w);
-    return r;
+    return r < 0 ? r : 0;
 }

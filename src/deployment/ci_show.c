@@ -8,7 +8,7 @@
 #define PHASES_MAX 64
 
 struct run_row {
-    char service[256], environment[21], deployment_id[ID_LEN + 1], pipeline[256], author[256];
+    char service[256], environment[21], deployment_id[ID_LEN + 1], pipeline[CI_PIPELINE_SIZE], author[256];
     enum ci_state state;
     char conclusion[24];
     int64_t attempt, began_ms, started_ms, ended_ms;
@@ -36,8 +36,7 @@ static int load(struct store_conn *conn, const char *source, const char *id, str
     copy(ret->service, sizeof ret->service, rows_text(rows, 0));
     copy(ret->environment, sizeof ret->environment, rows_text(rows, 1));
     copy(ret->deployment_id, sizeof ret->deployment_id, rows_text(rows, 2));
-    (void)snprintf(ret->pipeline, sizeof ret->pipeline, "%.200s #%lld", rows_text(rows, 3) ? rows_text(rows, 3) : "run",
-                   (long long)rows_int(rows, 4));
+    ci_pipeline(rows_text(rows, 3), rows_int(rows, 4), ret->pipeline);
     copy(ret->author, sizeof ret->author, rows_text(rows, 5));
     ret->state = (enum ci_state)rows_int(rows, 6);
     copy(ret->conclusion, sizeof ret->conclusion, rows_text(rows, 7));

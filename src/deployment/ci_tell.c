@@ -159,9 +159,7 @@ static int run(void *ctx, struct job *job, struct error *e)
     struct ci *c = ctx;
     const char *id = json_str(job->arguments, "deploymentId");
     MAGIC_CHECK(c, CI_MAGIC);
-    (void)pthread_mutex_lock(&c->tell_lock);
     int r = tell(c, id, e);
-    (void)pthread_mutex_unlock(&c->tell_lock);
     if (r >= 0)
         return JOB_DONE;
     if (!passes(r))
@@ -229,7 +227,10 @@ int ci_tell_open(struct ci *c, struct error *e)
                                               .ctx = c,
                                               .title = "Tell how a deployment goes",
                                               .max_attempts = TRIES,
-                                              .deadline_ms = YOUNG_MS },
+                                              .deadline_ms = YOUNG_MS,
+                                              /* A deployment is made once at the source; and one that answers late
+                                               * keeps no worker from deploying. */
+                                              .max_parallel = 1 },
                           e);
     if (r < 0 || !anybody_listens(c))
         return r;
@@ -276,9 +277,9 @@ int ci_tell_start(struct ci *c, struct error *e)
     return 0;
 }
 
-void ci_tell_stop(struct ci *c)
+void ci_stop(struct ci *c)
 {
-    struct ci_teller *t = c->teller;
+    struct ci_teller *t = c ? c->teller : NULL;
     if (!t || !t->running)
         return;
     (void)pthread_mutex_lock(&t->lock);
@@ -287,4 +288,14 @@ void ci_tell_stop(struct ci *c)
     (void)pthread_mutex_unlock(&t->lock);
     (void)pthread_join(t->thread, NULL);
     t->running = false;
+}
+
+void ci_tell_close(struct ci *c)
+{
+    struct ci_teller *t = TAKE(c->teller);
+    if (!t)
+        return;
+    (void)pthread_cond_destroy(&t->wake);
+    (void)pthread_mutex_destroy(&t->lock);
+    free(t);
 }

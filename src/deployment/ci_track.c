@@ -1,5 +1,7 @@
 #include "deployment/ci_internal.h"
 
+#include <stdio.h>
+
 /* Runs, jobs, checks and pushes as they are told, in whatever order. A row never moves back: what counts is the attempt,
  * then the state, then the time; what an older delivery knows is only taken where nothing was known. */
 
@@ -11,6 +13,12 @@ const char *ci_cut(const char *text, char *ret, size_t size)
     for (size_t n = strlen(ret); n && !str_is_utf8(ret, n);)
         ret[--n] = '\0';
     return ret;
+}
+
+void ci_pipeline(const char *name, int64_t number, char ret[CI_PIPELINE_SIZE])
+{
+    char cut[201];
+    (void)snprintf(ret, CI_PIPELINE_SIZE, "%s #%lld", ci_cut(name ? name : "run", cut, sizeof cut), (long long)number);
 }
 
 /* A fact's texts, none longer than its column. */

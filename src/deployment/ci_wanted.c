@@ -119,7 +119,7 @@ static int add_job(struct ci *c, struct store_conn *conn, const char *id, char r
 
 int ci_want(struct ci *c, struct ci_batch *b, const struct ci_want *w, struct error *e)
 {
-    char id[ID_LEN + 1];
+    char id[ID_LEN + 1], job[ID_LEN + 1] = "";
     int64_t now = clock_now_ms();
     int r = is_old(b->conn, w, e);
     if (r != 0)
@@ -138,11 +138,13 @@ int ci_want(struct ci *c, struct ci_batch *b, const struct ci_want *w, struct er
             w->environment, w->image, w->source, w->pipeline, w->git, w->gates, w->gate_ms, w->order_key,
             now + (w->approval ? APPROVAL_MS : w->gate_ms), now, now);
     if (r == 0 && !w->approval)
-        r = add_job(c, b->conn, id, b->job, e);
-    if (r == 0) {
-        str_copy(b->wanted, sizeof b->wanted, id);
-        log_info("The image %s is wanted for %s by a rule.", w->image, w->service);
+        r = add_job(c, b->conn, id, job, e);
+    if (r == 0 && b->n < ARRAY_LEN(b->wanted)) {
+        str_copy(b->wanted[b->n].id, sizeof b->wanted[0].id, id);
+        str_copy(b->wanted[b->n++].job, sizeof b->wanted[0].job, job);
     }
+    if (r == 0)
+        log_info("The image %s is wanted for %s by a rule.", w->image, w->service);
     return r;
 }
 
@@ -365,24 +367,32 @@ int ci_list_approvals(void *room, struct request *rq, struct reply *rp, struct e
 {
     struct ci *c = room;
     const char *state = request_str(rq, "state"), *service = request_str(rq, "service");
+    struct ci_page page;
     _cleanup_conn_ struct store_conn *conn = NULL;
     _cleanup_rows_ struct store_rows *rows = NULL;
-    int r = store_acquire(c->store, STORE_READ, &conn, e);
+    int r = ci_page_begin(rq, &page, e);
+    if (r == 0)
+        r = store_acquire(c->store, STORE_READ, &conn, e);
     if (r == 0)
         r = store_query(conn, e, &rows,
                         "SELECT " COLUMNS " FROM ci_wanted WHERE ($1 = '' OR state = $1) AND ($2 = '' OR service = $2) "
-                        "ORDER BY id DESC LIMIT $3",
-                        "tti", state ? state : "", service ? service : "", request_int(rq, "limit", 100));
+                        "AND (created_at, source, id) < ($3, $4, $5) ORDER BY created_at DESC, source DESC, id DESC "
+                        "LIMIT $6",
+                        "ttitti", state ? state : "", service ? service : "", page.before_ms, page.before_source,
+                        page.before_id, page.limit + 1);
     if (r < 0)
         return r;
     struct jw *w = reply_json(rp, 200);
     jw_object(w);
     jw_key(w, "approvals"), jw_array(w);
-    while ((r = rows_next(rows, e)) == 1 && (r = write_row(conn, rows, w, e)) == 0)
+    while ((r = rows_next(rows, e)) == 1 &&
+           ci_page_take(&page, rows_int(rows, 17), rows_text(rows, 6), rows_text(rows, 0)) &&
+           (r = write_row(conn, rows, w, e)) == 0)
         ;
     jw_end(w);
+    ci_page_end(&page, w);
     jw_end(w);
-    return r;
+    return r < 0 ? r : 0;
 }
 
 static int answer_one(struct ci *c, const char *id, struct reply *rp, struct error *e)

@@ -304,6 +304,7 @@ static void close_all(struct hub *h)
     h->stopping = true;
     if (h->server)
         http_server_stop(h->server, DRAIN_MS);
+    ci_stop(h->ci);
     jobs_close(h->jobs);
     gateway_stop(h->gateway);
     sampler_stop(h->sampler);

@@ -113,9 +113,10 @@ test('path templates and path parameters agree', () => {
   }
 });
 
-test('lists are paged, and have a limit', () => {
-  for (const o of operations.filter((o) => parametersOf(o).some((p) => p.name === 'cursor'))) {
-    assert.ok(parametersOf(o).some((p) => p.name === 'limit'), o.name);
+test('lists are paged: a limit and a cursor belong together', () => {
+  const has = (o: (typeof operations)[number], name: string) => parametersOf(o).some((p) => p.name === name);
+  for (const o of operations.filter((o) => has(o, 'cursor') || has(o, 'limit'))) {
+    assert.ok(has(o, 'limit') && has(o, 'cursor'), o.name);
     const reply = resolve(dict(dict(resolve(dict(o.op.responses)['200']).content)['application/json']).schema);
     assert.ok('next' in dict(reply.properties), o.name);
   }

@@ -144,6 +144,17 @@ describe('GitHub', () => {
     assert.match(end.reason!, /no service gated/, 'the gates hold; the service is not there');
   });
 
+  test('one delivery may deploy several services, and a long name is cut between its letters', async () => {
+    const names = ['one', 'two', 'three'], created: string[] = [];
+    for (const service of names) await rule({ match: { repository, branch: 'wide' }, service, image: `r.example.org/${service}:{number}`, approval: 'required' });
+    const stream = await hub.events({ query: { types: 'approval.*' } });
+    assert.equal((await take('workflow_run', completed({ id: 660, head_branch: 'wide', name: `x${'é'.repeat(110)}` }))).verdict, 'tracked');
+    await stream.until((seen) => seen.type === 'approval.created' && created.push(String((seen.data.data as any).service)) === names.length);
+    assert.deepEqual(created, names, 'each is told of');
+    assert.deepEqual((await approvals('two')).map((a) => a.pipeline), [`x${'é'.repeat(99)} #7`]);
+    stream.close();
+  });
+
   test('gates that never hold end in words; an approval is a person’s; newer news take the place of older ones', async () => {
     await rule({ match: { repository, branch: 'slow' }, service: 'slow', image: 'r.example.org/slow:{shortCommit}-{number}', gates: [{ check: 'never' }], gateTimeout: 1 });
     await take('workflow_run', completed({ id: 650, head_branch: 'slow' }));
@@ -175,6 +186,21 @@ describe('GitHub', () => {
     await hub.restart();
     await waitFor(async () => (await runs({ repository: 'example-org/missed' })).length === 121, { what: 'the missed runs' });
     assert.deepEqual((await approvals('missed')).map((a) => [a.image, a.state]), [['r.example.org/missed:120', 'approval'], ['r.example.org/missed:1', 'superseded']]);
+  });
+
+  test('lists are paged: each once, in the same order', async () => {
+    for (const [path, key] of [['/ci/runs', 'runs'], ['/ci/deliveries', 'deliveries'], ['/ci/approvals', 'approvals']] as [any, string][]) {
+      const page = async (query: any): Promise<any> => hub.ok('GET', path, { query });
+      const all = (await page({ limit: 1000 }))[key].map((x: any) => x.id), seen: string[] = [];
+      for (let cursor: string | undefined, next = true; next; next = cursor !== undefined) {
+        const got = await page({ limit: Math.ceil(all.length / 4), cursor });
+        seen.push(...got[key].map((x: any) => x.id));
+        cursor = got.next;
+      }
+      assert.ok(all.length >= 4, key);
+      assert.deepEqual(seen, all, key);
+      await hub.refused(400, 'GET', path, { query: { cursor: 'AAAA' } as any });
+    }
   });
 });
 

@@ -1719,7 +1719,7 @@ export interface components {
             authority?: components["schemas"]["SecretSource"];
             /** @description The SSH host key's fingerprint, as `ssh-keygen -lf` shows it. */
             fingerprint?: string;
-            /** @description The endpoint's number in Portainer. */
+            /** @description The endpoint's number in Portainer; without it the one that has the node's name. */
             endpoint?: number;
         };
         /** @description A secret that hbcloud keeps, by name, or a file on the hub's machine. */
@@ -2780,6 +2780,7 @@ export interface components {
         };
         CiDeliveryList: {
             deliveries: components["schemas"]["CiDelivery"][];
+            next?: components["schemas"]["Cursor"];
         };
         CiJob: {
             name: string | null;
@@ -2819,6 +2820,7 @@ export interface components {
         };
         CiRunList: {
             runs: components["schemas"]["CiRun"][];
+            next?: components["schemas"]["Cursor"];
         };
         /** @description Either `check`: a check, status, job or run of this name must have ended in success. Or `figure`, with `atLeast`, `atMost` or both. What is not known does not hold. */
         CiGate: {
@@ -2935,6 +2937,7 @@ export interface components {
         };
         CiApprovalList: {
             approvals: components["schemas"]["CiApproval"][];
+            next?: components["schemas"]["Cursor"];
         };
         CiFigureSet: {
             /** @description As `owner/name`. */
@@ -5973,6 +5976,8 @@ export interface operations {
                 verdict?: components["schemas"]["CiVerdict"];
                 /** @description At most this many in one page. */
                 limit?: components["parameters"]["Limit"];
+                /** @description The `next` of the page before. It belongs to the same filters. */
+                cursor?: components["parameters"]["Cursor"];
             };
             header?: {
                 /** @description Answer 304 if the reply still has this ETag (weak comparison). */
@@ -6009,6 +6014,8 @@ export interface operations {
                 branch?: string;
                 /** @description At most this many in one page. */
                 limit?: components["parameters"]["Limit"];
+                /** @description The `next` of the page before. It belongs to the same filters. */
+                cursor?: components["parameters"]["Cursor"];
             };
             header?: {
                 /** @description Answer 304 if the reply still has this ETag (weak comparison). */
@@ -6134,6 +6141,8 @@ export interface operations {
                 service?: string;
                 /** @description At most this many in one page. */
                 limit?: components["parameters"]["Limit"];
+                /** @description The `next` of the page before. It belongs to the same filters. */
+                cursor?: components["parameters"]["Cursor"];
             };
             header?: {
                 /** @description Answer 304 if the reply still has this ETag (weak comparison). */
