@@ -9,7 +9,8 @@
  *       +----------+-----------+---------+----------+-------+--------+----------+----------+---------+--> undo -> undone
  *
  * A deployment that fails at `create` or later ends `rolled_back`: the old release serves. One that fails before, or
- * with nothing that served before, ends `failed`; a cancelled one `cancelled`. The compensations run in reverse, the
+ * with nothing that served before, ends `failed`; a cancelled one `cancelled`. An engine or a router that goes away
+ * before `create` is waited for, a minute. The compensations run in reverse, the
  * traffic first. `retire` does not fail a deployment: the new release serves by then. */
 #ifndef HB_MACHINE_H
 #define HB_MACHINE_H

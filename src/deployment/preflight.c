@@ -11,7 +11,6 @@
 #define DISK_FREE_MIN ((int64_t)256 << 20)
 #define API_MIN_MINOR 40 /* of engine API 1.x */
 #define DEPENDENCY_WAIT_MS ((int64_t)600 * 1000)
-#define DEPENDENCY_LOOK_MS 1000
 
 struct look { /* at one node */
     struct run *run;
@@ -247,24 +246,14 @@ static bool is_met(struct run *r, const json_t *dependency)
 
 static int await_dependency(struct run *r, const json_t *dependency, struct error *e)
 {
-    const char *condition = json_str(dependency, "condition");
-    int64_t since = json_int(r->facts, "waitingSince", 0), now = clock_now_ms();
+    char until[400];
+    const char *service = json_str(dependency, "service"), *condition = json_str(dependency, "condition");
     condition = condition ? condition : "started";
-    if (!since) {
-        (void)json_put(r->facts, "waitingSince", json_integer(now));
-        record_log(&r->record, "waits until %s is %s", json_str(dependency, "service"), condition);
-        (void)json_put(r->record.document, "status.message", json_string("Waits for another service."));
-        (void)record_save(r->deployments, &r->record, NULL);
-        since = now;
-        int res = run_journal(r, STEP_PREFLIGHT, "begin", e);
-        if (res < 0)
-            return res;
-    }
-    if (now > since + DEPENDENCY_WAIT_MS)
-        return error_set(e, ERR_TIMEOUT, "The service %s, on which this one depends, was not %s within %lld s.",
-                         json_str(dependency, "service"), condition, (long long)DEPENDENCY_WAIT_MS / 1000);
-    r->job->again_after_ms = DEPENDENCY_LOOK_MS;
-    return RUN_LATER;
+    (void)snprintf(until, sizeof until, "%s is %s", service, condition);
+    int res = run_later(r, STEP_PREFLIGHT, until, NULL, DEPENDENCY_WAIT_MS, e);
+    return res < 0 ? res
+                   : error_set(e, ERR_TIMEOUT, "The service %s, on which this one depends, was not %s within %lld s.",
+                               service, condition, (long long)DEPENDENCY_WAIT_MS / 1000);
 }
 
 static int check_dependencies(struct run *r, struct error *e)

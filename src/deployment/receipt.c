@@ -209,6 +209,18 @@ static int await_during(struct run *r, struct error *e)
     return 0;
 }
 
+/* Through a router that is away every probe fails, whatever the release is like. */
+static bool router_away(struct run *r, char *why, size_t size)
+{
+    _cleanup_error_ struct error said = ERROR_INIT;
+    int res = gateway_route_check(r->deployments->gateway, r->service_id, r->release.specification, &said);
+    bool away = res == -ERR_UNAVAILABLE || res == -ERR_UPSTREAM_TIMEOUT;
+    if (away)
+        (void)snprintf(why, size, "the router itself does not answer, so the new release cannot be judged: %.280s",
+                       said.message);
+    return away;
+}
+
 int receipt_judge(struct run *r, struct error *e)
 {
     char why[400] = "";
@@ -229,8 +241,11 @@ int receipt_judge(struct run *r, struct error *e)
         if (seen == 0)
             step_pause_ms(LOOK_MS);
     }
+    bool away = seen < 0 && router_away(r, why, sizeof why);
     note_bound(r, seen < 0 ? why : NULL);
     receipt_write(r);
+    if (away)
+        return error_set(e, ERR_UNAVAILABLE, "After the switch %s", why);
     return seen < 0 ? error_set(e, ERR_CONFLICT, "The bound of the switch was broken: %s.", why) : 0;
 }
 

@@ -3,8 +3,12 @@
 
 #include "base/log.h"
 
+#include <stdio.h>
+
 /* Runs one deployment from where its journal says: a mark before each step and after it. */
 
+#define LATER_LOOK_MS 1000
+#define AWAY_MS ((int64_t)60 * 1000) /* an engine or a router that is away before anything was touched */
 #define UNDO_TRIES_MS ((int64_t)120 * 1000)  /* an engine that answers, but not as wanted */
 #define UNDO_AWAY_MS ((int64_t)600 * 1000)   /* one that is not there at all */
 
@@ -81,6 +85,62 @@ static void end_phase(struct run *r, enum step s, int64_t began, const char *sta
         (void)json_array_append_new(phases, phase);
     else
         json_decref(phase);
+}
+
+/* ---- waiting ---- */
+
+static int begin_waiting(struct run *r, enum step s, const char *until, const char *why, struct error *e)
+{
+    char text[1000];
+    (void)snprintf(text, sizeof text, "until %s%s%s", until, why ? ": " : ".", why ? why : "");
+    release_mask(&r->release, text);
+    record_log(&r->record, "waits %s", text);
+    (void)json_put(r->facts, "waiting", json_pack("{s:s, s:I}", "until", until, "since", (json_int_t)clock_now_ms()));
+    (void)json_put(r->record.document, "status.message", json_sprintf("Waits %s", text));
+    (void)record_save(r->deployments, &r->record, NULL);
+    return run_journal(r, s, "begin", e);
+}
+
+int run_later(struct run *r, enum step s, const char *until, const char *why, int64_t most_ms, struct error *e)
+{
+    int64_t now = clock_now_ms();
+    if (!str_eq(json_str(r->facts, "waiting.until"), until)) {
+        int res = begin_waiting(r, s, until, why, e);
+        if (res < 0)
+            return res;
+    }
+    if (now > json_int(r->facts, "waiting.since", now) + most_ms || now > r->job->deadline_ms)
+        return 0;
+    r->job->again_after_ms = LATER_LOOK_MS;
+    return RUN_LATER;
+}
+
+/* Whoever never answered since the hub's start is not waited for: perhaps there is none. */
+static bool engines_seen(const struct run *r)
+{
+    struct runtime_engine_state state = { .seen = true };
+    for (size_t i = 0; state.seen && i < instances_count(r); i++)
+        if (instance_is_new(instance_at(r, i)) &&
+            runtime_node_engine_state(r->deployments->runtime, json_str(instance_at(r, i), "node"), &state, NULL) < 0)
+            return false;
+    return state.seen;
+}
+
+/* Before `create` nothing was touched: who is away for a moment, as in a restart, fails nothing. */
+static int later_if_away(struct run *r, enum step s, int failed, struct error *failure)
+{
+    struct error e = ERROR_INIT;
+    if (failed != -ERR_UNAVAILABLE || s >= STEP_CREATE || !engines_seen(r))
+        return failed;
+    int res = run_later(r, s, "it answers again", failure->message, AWAY_MS, &e);
+    if (res < 0 && res != RUN_LATER) {
+        error_done(failure);
+        *failure = e;
+        return res;
+    }
+    if (res == 0)
+        record_log(&r->record, "it did not answer again within %lld s", (long long)AWAY_MS / 1000);
+    return res == 0 ? failed : res;
 }
 
 /* ---- the end ---- */
@@ -190,7 +250,7 @@ static int run_step(struct run *r, enum step s, struct error *e)
     /* What must be undone is on record before it is done. */
     int res = s == STEP_SWITCH ? switch_plan(r, e) : 0;
     /* A step that is waited in is begun again and again: its mark is there, and its facts have not changed. */
-    bool waits = s == STEP_PREFLIGHT && r->begun && json_at(r->facts, "waitingSince");
+    bool waits = r->begun && json_at(r->facts, "waiting");
     r->begun = false;
     if (res == 0 && !waits) {
         res = run_journal(r, s, "begin", e);
@@ -201,12 +261,13 @@ static int run_step(struct run *r, enum step s, struct error *e)
     if (res < 0)
         return res;
     r->step_deadline_ms = began + step_deadline_ms(s);
-    res = step_run[s](r, e);
+    res = later_if_away(r, s, step_run[s](r, e), e);
     if (res == RUN_INTERRUPTED || res == RUN_LATER)
         return res;
     end_phase(r, s, began, res == STEP_SKIPPED ? "skipped" : res < 0 ? "failed" : "success");
     if (res < 0)
         return res;
+    (void)json_object_del(r->facts, "waiting");
     turn_batch(r, s);
     return run_journal(r, s, "done", e);
 }

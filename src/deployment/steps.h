@@ -20,6 +20,11 @@ enum strategy run_strategy(const struct run *r);
 /* A longer deadline than the table's, for what the owner may choose himself. */
 void step_allow_ms(struct run *r, int64_t more_ms);
 
+/* What may take long is waited for without keeping a worker: RUN_LATER, and the job runs again from this step. 0 when this
+ * was waited for long enough; negative with `e`. `until` says what, always in the same words; `why` (NULL: none) is told
+ * with it the first time. */
+int run_later(struct run *r, enum step s, const char *until, const char *why, int64_t most_ms, struct error *e);
+
 /* Between two looks of whatever waits: 0, RUN_INTERRUPTED, or negative with `e` when someone cancelled. */
 int run_may_go_on(struct run *r, struct error *e);
 

@@ -229,7 +229,7 @@ static int pull_on(struct run *r, const char *node, struct error *e)
         say_pulled(r, local, res, &pulling);
         note_image(r, node, &image);
         found = preflight_image(r, node, &image, e);
-    } else if (found != RUN_INTERRUPTED && res < 0) {
+    } else if (found != RUN_INTERRUPTED && found != -ERR_UNAVAILABLE && res < 0) { /* away is no word on the image */
         found = cannot_pull(r, reference, &pulling, e);
     }
     engine_image_done(&image);

@@ -256,6 +256,8 @@ static int undo_stopped(struct run *r, struct error *e)
 int steps_undo(struct run *r, struct error *e)
 {
     int res = 0;
+    if (!flag(r, "touched"))
+        return forget_rows(r, e); /* no container was made: no engine is asked, it may be what is away */
     if (flag(r, "stoppedOld")) {
         res = undo_stopped(r, e);
     } else {

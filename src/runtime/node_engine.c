@@ -29,7 +29,9 @@ static void give(struct node_engine *n, struct engine_link *l, int res)
 {
     struct container_engine *dead;
     (void)pthread_mutex_lock(&n->lock);
-    if (res != -ERR_UNAVAILABLE && res != -ERR_UPSTREAM_TIMEOUT && !n->lost)
+    bool answered = res != -ERR_UNAVAILABLE && res != -ERR_UPSTREAM_TIMEOUT;
+    n->state.seen = n->state.seen || answered;
+    if (answered && !n->lost)
         n->answered_ms = clock_mono_ms();
     link_unref_locked(l, &dead);
     (void)pthread_mutex_unlock(&n->lock);

@@ -64,6 +64,7 @@ size_t runtime_service_count(struct runtime *r);
 int runtime_engine(struct runtime *r, const char *node_id, struct container_engine **ret, struct error *e);
 struct runtime_engine_state {
     bool available, asked; /* asked: at least once since the start */
+    bool seen; /* it has answered since the start */
     char reason[512];
     struct engine_info info;
 };

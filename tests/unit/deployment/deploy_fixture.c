@@ -123,8 +123,15 @@ static const char *short_name(const struct own_container *c)
     return name;
 }
 
-static int own_info(struct container_engine *g UNUSED, struct engine_info *ret, struct error *e UNUSED)
+static int not_there(struct error *e)
 {
+    return error_set(e, ERR_UNAVAILABLE, "The engine cannot be reached.");
+}
+
+static int own_info(struct container_engine *g UNUSED, struct engine_info *ret, struct error *e)
+{
+    if (fake_engine.away)
+        return not_there(e);
     *ret = (struct engine_info){ .kind = "own", .version = "1", .memory_total = (int64_t)1 << 30 };
     str_copy(ret->api_version, sizeof ret->api_version, fake_engine.api_version ? fake_engine.api_version : "1.43");
     str_copy(ret->architecture, sizeof ret->architecture, fake_engine.architecture ? fake_engine.architecture : "");
@@ -156,9 +163,10 @@ static void describe(const struct own_container *c, struct engine_container *ret
     };
 }
 
-static int own_list(struct container_engine *g UNUSED, struct engine_container **ret, size_t *ret_n,
-                    struct error *e UNUSED)
+static int own_list(struct container_engine *g UNUSED, struct engine_container **ret, size_t *ret_n, struct error *e)
 {
+    if (fake_engine.away)
+        return not_there(e);
     *ret = calloc(OWN_CONTAINERS, sizeof **ret);
     *ret_n = 0;
     for (size_t i = 0; i < fake_engine.count; i++)
@@ -257,8 +265,10 @@ static int own_logs(struct container_engine *g UNUSED, const char *id UNUSED,
 }
 
 static int own_image(struct container_engine *g UNUSED, const char *reference UNUSED, struct engine_image *ret,
-                     struct error *e UNUSED)
+                     struct error *e)
 {
+    if (fake_engine.away)
+        return not_there(e);
     *ret = (struct engine_image){ .id = strdup("sha256:x"), .digests = json_array(), .exposed_ports = json_array() };
     str_copy(ret->architecture, sizeof ret->architecture,
              fake_engine.image_architecture ? fake_engine.image_architecture : "");
@@ -267,8 +277,13 @@ static int own_image(struct container_engine *g UNUSED, const char *reference UN
 
 static int own_pull(struct container_engine *g UNUSED, const char *reference UNUSED,
                     const struct engine_credentials *credentials UNUSED, engine_progress_fn fn, void *ctx,
-                    struct error *e UNUSED)
+                    struct error *e)
 {
+    if (fake_engine.leaves_in_pull) {
+        fake_engine.leaves_in_pull = false;
+        fake_engine.away = true;
+        return not_there(e);
+    }
     return fn(ctx,
               &(struct engine_progress){ .bytes_done = 1, .bytes_total = 2, .layers_total = 1, .status = "pulling" });
 }
@@ -343,9 +358,9 @@ bool gateway_wants_route(G, const json_t *specification)
     return fake_gateway.routes && json_array_size(json_at(specification, "networking.domains")) > 0;
 }
 
-int gateway_route_check(G, const char *id UNUSED, const json_t *specification UNUSED, struct error *e UNUSED)
+int gateway_route_check(G, const char *id UNUSED, const json_t *specification UNUSED, struct error *e)
 {
-    return 0;
+    return fake_gateway.away ? error_set(e, ERR_UNAVAILABLE, "The router cannot be reached.") : 0;
 }
 
 int gateway_route_put(G, const char *id UNUSED, const json_t *specification, bool *ret_changed, struct error *e)
@@ -387,6 +402,7 @@ int gateway_upstreams_set(G, const char *id UNUSED, const char *const *addresses
                        addresses[i]);
     }
     trace_add("upstreams %s", fake_gateway.upstreams);
+    fake_gateway.away = fake_gateway.away || fake_gateway.leaves_at_switch;
     return 0;
 }
 

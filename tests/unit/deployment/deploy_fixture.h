@@ -19,6 +19,8 @@ extern struct fake_engine {
     size_t count;
     bool dies; /* the newest container ends at once */
     bool unhealthy; /* its own check fails */
+    bool away; /* what is asked of it before a container is made is not answered */
+    bool leaves_in_pull; /* the next pull is cut off, and it is away from then on */
     int refuses_removal;
     const char *refuse_create; /* NULL, or why */
     const char *api_version, *architecture, *image_architecture; /* NULL: good ones */
@@ -28,7 +30,8 @@ extern struct fake_engine {
 } fake_engine;
 
 extern struct fake_gateway {
-    bool routes, discovers, broken, registry_lost;
+    bool routes, discovers, broken, registry_lost, away;
+    bool leaves_at_switch; /* it is away from the next switch on */
     char upstreams[256]; /* as they are now, "" none */
     int undrained; /* looks until an address is drained; -1 never */
     struct gateway_figures figures[PROBE_PHASES];

@@ -97,6 +97,77 @@ static void a_dependency_is_waited_for_and_not_for_ever(void **state)
         strstr(json_str(x, "status.message"), "absent, on which this one depends, was not healthy within 600 s"));
 }
 
+static json_t *run_out(const char *id, int *ret_runs)
+{
+    for (*ret_runs = 1; fixture_run() == JOB_AGAIN && *ret_runs < 3000; (*ret_runs)++)
+        step_pause_ms(20);
+    return fixture_document(id);
+}
+
+static int64_t took_ms(const json_t *document)
+{
+    return json_int(document, "timing.duration", -1);
+}
+
+static void an_engine_that_goes_away_is_waited_for_and_not_for_ever(void **state)
+{
+    int runs = 0;
+    fake_engine.away = true;
+    _cleanup_json_ json_t *x = run_out(fixture_begin("{}"), &runs);
+    assert_string_equal(json_str(x, "status.state"), "failed");
+    assert_string_equal(json_str(x, "status.message"), "The engine cannot be reached.");
+    assert_true(runs > 3);
+    assert_true(took_ms(x) >= 60000);
+    assert_true(took_ms(x) < 120000);
+    assert_true(fake_engine.containers[0].running);
+}
+
+static void an_engine_that_was_never_seen_is_not_waited_for(void **state)
+{
+    int runs = 0;
+    fixture_close();
+    fixture_open();
+    fixture_service("web");
+    fake_engine.away = true;
+    _cleanup_json_ json_t *x = run_out(fixture_begin("{}"), &runs);
+    assert_string_equal(json_str(x, "status.state"), "failed");
+    assert_int_equal(runs, 1);
+}
+
+static void an_engine_or_a_router_that_comes_back_fails_nothing(void **state)
+{
+    static const char routed[] = "{\"networking\":{\"domains\":[\"web.example.org\"]}}";
+    static const char *const at[] = { "validate", "preflight", "pull" };
+    fake_gateway.routes = true;
+    for (size_t i = 0; i < ARRAY_LEN(at); i++) {
+        int runs = 0;
+        fake_gateway.away = i == 0;
+        fake_engine.away = i == 1;
+        fake_engine.leaves_in_pull = i == 2;
+        const char *id = fixture_begin(routed);
+        for (int k = 0; k < 3; k++)
+            assert_int_equal(fixture_run(), JOB_AGAIN);
+        _cleanup_json_ json_t *waiting = fixture_document(id);
+        assert_string_equal(json_str(waiting, "status.step"), at[i]);
+        assert_non_null(strstr(json_str(waiting, "status.message"), "Waits until it answers again: The "));
+        fake_gateway.away = fake_engine.away = false;
+        _cleanup_json_ json_t *x = run_out(id, &runs);
+        assert_string_equal(json_str(x, "status.state"), "completed");
+    }
+}
+
+static void what_waits_for_an_engine_can_be_cancelled(void **state)
+{
+    int runs = 0;
+    fake_engine.away = true;
+    const char *id = fixture_begin("{}");
+    assert_int_equal(fixture_run(), JOB_AGAIN);
+    assert_int_equal(queue_cancel(fixture_deployments(), id, "owner", NULL), 0);
+    _cleanup_json_ json_t *x = run_out(id, &runs);
+    assert_string_equal(json_str(x, "status.state"), "cancelled");
+    assert_int_equal(runs, 1);
+}
+
 int main(void)
 {
 #define ONE(f) cmocka_unit_test_setup_teardown(f, open_one, close_one)
@@ -108,6 +179,10 @@ int main(void)
         ONE(names_and_ports_that_others_have),
         ONE(a_volume_of_another_service),
         ONE(a_dependency_is_waited_for_and_not_for_ever),
+        ONE(an_engine_that_goes_away_is_waited_for_and_not_for_ever),
+        ONE(an_engine_that_was_never_seen_is_not_waited_for),
+        ONE(an_engine_or_a_router_that_comes_back_fails_nothing),
+        ONE(what_waits_for_an_engine_can_be_cancelled),
     };
     return cmocka_run_group_tests_name("deployment_preflight", tests, NULL, NULL);
 }

@@ -122,6 +122,18 @@ static void a_broken_bound_switches_back_and_drains_the_new(void **state)
     release_done(&serving);
 }
 
+static void a_router_that_is_away_at_the_verdict_is_no_fault_of_the_release(void **state)
+{
+    expect_end("{" ROUTED "}", "completed");
+    fake_gateway.figures[PROBE_AFTER].failed = 40;
+    fake_gateway.leaves_at_switch = true;
+    _cleanup_json_ json_t *x = fixture_deploy("{" ROUTED "}");
+    assert_string_equal(json_str(x, "status.state"), "rolled_back");
+    assert_non_null(strstr(json_str(x, "status.message"), "the router itself does not answer"));
+    assert_null(strstr(json_str(x, "status.message"), "probes failed"));
+    assert_string_equal(fake_gateway.upstreams, address_of(0));
+}
+
 static void a_bound_that_the_owner_widened_holds(void **state)
 {
     expect_end("{" ROUTED "}", "completed");
@@ -217,6 +229,7 @@ int main(void)
         ONE(o05_new_is_registered_before_traffic_and_old_drained_before_its_end),
         ONE(a_drain_that_does_not_end_is_forced_at_its_limit_and_said),
         ONE(a_broken_bound_switches_back_and_drains_the_new),
+        ONE(a_router_that_is_away_at_the_verdict_is_no_fault_of_the_release),
         ONE(a_bound_that_the_owner_widened_holds),
         ONE(a_router_that_refuses_the_first_route_leaves_nothing),
         ONE(without_a_route_nothing_is_measured_and_all_is_as_before),
