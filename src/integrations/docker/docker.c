@@ -211,7 +211,7 @@ static int d_create(struct container_engine *g, const struct engine_spec *spec, 
     else
         r = docker_client_call(docker_ops_client(g), &call, &reply, e);
     if (body.data)
-        explicit_bzero(body.data, body.cap); /* the environment's values */
+        secret_wipe(body.data, body.cap); /* the environment's values */
     buf_done(&body);
     if (r < 0)
         return r;

@@ -4,13 +4,13 @@
 #include "base/jsonw.h"
 #include "base/str.h"
 #include "integrations/docker/docker_reference.h"
+#include "integrations/docker/docker_write.h"
 
 #include <arpa/inet.h>
 #include <math.h>
 #include <stdio.h>
 
 #define LOOPBACK "127.0.0.1"
-#define NS_PER_MS 1000000
 
 static const char *const policies[] = { "no", "unless-stopped", "on-failure", "always" };
 static const char *const mount_kinds[] = { "volume", "bind", "tmpfs" };
@@ -205,68 +205,6 @@ int docker_spec_check(const struct engine_spec *s, struct error *e)
     return r < 0 ? r : check_more(s, e);
 }
 
-static void write_argv(struct jw *w, const char *key, const char **argv)
-{
-    if (!argv)
-        return;
-    jw_key(w, key);
-    jw_array(w);
-    for (; *argv; argv++)
-        jw_string(w, *argv);
-    jw_end(w);
-}
-
-static void write_environment(struct jw *w, const json_t *environment)
-{
-    const char *key;
-    json_t *value;
-    jw_key(w, "Env");
-    jw_array(w);
-    json_object_foreach ((json_t *)environment, key, value) {
-        char *pair = str_printf("%s=%s", key, json_string_value(value));
-        if (!pair)
-            w->out->failed = true;
-        jw_string(w, pair);
-        if (pair)
-            explicit_bzero(pair, strlen(pair));
-        free(pair);
-    }
-    jw_end(w);
-}
-
-static void write_time(struct jw *w, const char *key, int64_t ms)
-{
-    if (ms > 0 && ms <= INT64_MAX / NS_PER_MS) {
-        jw_key(w, key);
-        jw_int(w, ms * NS_PER_MS);
-    }
-}
-
-static void write_health(struct jw *w, const struct engine_spec *s)
-{
-    if (!s->health_command && !s->health_interval_ms && !s->health_timeout_ms && !s->health_start_ms &&
-        !s->health_retries)
-        return;
-    jw_key(w, "Healthcheck"); /* without Test: the image's own command with these times */
-    jw_object(w);
-    if (s->health_command) {
-        jw_key(w, "Test");
-        jw_array(w);
-        jw_string(w, "CMD");
-        for (const char **a = s->health_command; *a; a++)
-            jw_string(w, *a);
-        jw_end(w);
-    }
-    write_time(w, "Interval", s->health_interval_ms);
-    write_time(w, "Timeout", s->health_timeout_ms);
-    write_time(w, "StartPeriod", s->health_start_ms);
-    if (s->health_retries) {
-        jw_key(w, "Retries");
-        jw_int(w, s->health_retries);
-    }
-    jw_end(w);
-}
-
 static bool same_port(const struct engine_port *a, const struct engine_port *b)
 {
     return a->container == b->container && str_eq(protocol_of(a), protocol_of(b));
@@ -332,44 +270,6 @@ static void write_bindings(struct jw *w, const struct engine_spec *s)
     jw_end(w);
 }
 
-static void write_mounts(struct jw *w, const struct engine_spec *s)
-{
-    jw_key(w, "Mounts");
-    jw_array(w);
-    for (size_t i = 0; i < s->mount_count; i++) {
-        const struct engine_mount *m = &s->mounts[i];
-        jw_object(w);
-        jw_key(w, "Type");
-        jw_string(w, m->kind);
-        if (!str_eq(m->kind, "tmpfs")) {
-            jw_key(w, "Source");
-            jw_string(w, m->source);
-        }
-        jw_key(w, "Target");
-        jw_string(w, m->target);
-        jw_key(w, "ReadOnly");
-        jw_bool(w, m->readonly);
-        jw_end(w);
-    }
-    jw_end(w);
-}
-
-static void write_text(struct jw *w, const char *key, const char *text)
-{
-    if (!text)
-        return;
-    jw_key(w, key);
-    jw_string(w, text);
-}
-
-static void write_flag(struct jw *w, const char *key, bool value)
-{
-    if (!value)
-        return;
-    jw_key(w, key);
-    jw_bool(w, true);
-}
-
 static void write_number(struct jw *w, const char *key, int64_t value)
 {
     if (!value)
@@ -398,9 +298,9 @@ static void write_devices(struct jw *w, const json_t *devices)
         const char *source = json_str(one, "source"), *target = json_str(one, "target");
         const char *permissions = json_str(one, "permissions");
         jw_object(w);
-        write_text(w, "PathOnHost", source);
-        write_text(w, "PathInContainer", target ? target : source);
-        write_text(w, "CgroupPermissions", permissions ? permissions : "rwm");
+        docker_write_text(w, "PathOnHost", source);
+        docker_write_text(w, "PathInContainer", target ? target : source);
+        docker_write_text(w, "CgroupPermissions", permissions ? permissions : "rwm");
         jw_end(w);
     }
     jw_end(w);
@@ -417,7 +317,7 @@ static void write_ulimits(struct jw *w, const json_t *ulimits)
     json_array_foreach (ulimits, i, one) {
         int64_t soft = json_int(one, "soft", 0);
         jw_object(w);
-        write_text(w, "Name", json_str(one, "name"));
+        docker_write_text(w, "Name", json_str(one, "name"));
         jw_key(w, "Soft");
         jw_int(w, soft);
         jw_key(w, "Hard");
@@ -448,9 +348,9 @@ static void write_gpus(struct jw *w, int count)
 /* Of the host's part, what an owner may ask for beyond the standards. */
 static void write_host_more(struct jw *w, const struct engine_spec *s)
 {
-    write_text(w, "NetworkMode", s->network_mode ? s->network_mode : docker_spec_network(s));
-    write_text(w, "PidMode", s->pid_mode);
-    write_text(w, "IpcMode", s->ipc_mode);
+    docker_write_text(w, "NetworkMode", s->network_mode ? s->network_mode : docker_spec_network(s));
+    docker_write_text(w, "PidMode", s->pid_mode);
+    docker_write_text(w, "IpcMode", s->ipc_mode);
     write_json(w, "ExtraHosts", s->extra_hosts);
     write_json(w, "Dns", s->dns);
     write_json(w, "CapAdd", s->capabilities_added);
@@ -462,9 +362,9 @@ static void write_host_more(struct jw *w, const struct engine_spec *s)
     write_gpus(w, s->gpus);
     write_number(w, "ShmSize", s->shm_size);
     write_number(w, "PidsLimit", s->pids_limit);
-    write_flag(w, "Privileged", s->privileged);
-    write_flag(w, "ReadonlyRootfs", s->read_only_root);
-    write_flag(w, "Init", s->init);
+    docker_write_flag(w, "Privileged", s->privileged);
+    docker_write_flag(w, "ReadonlyRootfs", s->read_only_root);
+    docker_write_flag(w, "Init", s->init);
 }
 
 const char *docker_spec_network(const struct engine_spec *s)
@@ -505,7 +405,7 @@ void docker_spec_write_join(const char *container, const json_t *network, struct
     struct jw w;
     jw_init(&w, out);
     jw_object(&w);
-    write_text(&w, "Container", container);
+    docker_write_text(&w, "Container", container);
     jw_key(&w, "EndpointConfig");
     write_endpoint(&w, json_at(network, "aliases"));
     jw_end(&w);
@@ -516,7 +416,7 @@ static void write_host(struct jw *w, const struct engine_spec *s)
     jw_key(w, "HostConfig");
     jw_object(w);
     write_bindings(w, s);
-    write_mounts(w, s);
+    docker_write_mounts(w, s);
     if (s->memory_limit) {
         jw_key(w, "Memory");
         jw_int(w, s->memory_limit);
@@ -541,9 +441,9 @@ void docker_spec_write(const struct engine_spec *s, struct buf *out)
     jw_object(&w);
     jw_key(&w, "Image");
     jw_string(&w, s->image);
-    write_argv(&w, "Cmd", s->command);
-    write_argv(&w, "Entrypoint", s->entrypoint);
-    write_environment(&w, s->environment);
+    docker_write_list(&w, "Cmd", s->command, NULL);
+    docker_write_list(&w, "Entrypoint", s->entrypoint, NULL);
+    docker_write_environment(&w, s->environment);
     if (s->labels) {
         jw_key(&w, "Labels");
         jw_json(&w, s->labels);
@@ -552,13 +452,13 @@ void docker_spec_write(const struct engine_spec *s, struct buf *out)
         jw_key(&w, "StopTimeout");
         jw_int(&w, s->stop_grace_s);
     }
-    write_text(&w, "User", s->user);
-    write_text(&w, "WorkingDir", s->working_directory);
-    write_text(&w, "Hostname", s->hostname);
-    write_text(&w, "StopSignal", s->stop_signal);
-    write_flag(&w, "Tty", s->tty);
-    write_flag(&w, "OpenStdin", s->stdin_open);
-    write_health(&w, s);
+    docker_write_text(&w, "User", s->user);
+    docker_write_text(&w, "WorkingDir", s->working_directory);
+    docker_write_text(&w, "Hostname", s->hostname);
+    docker_write_text(&w, "StopSignal", s->stop_signal);
+    docker_write_flag(&w, "Tty", s->tty);
+    docker_write_flag(&w, "OpenStdin", s->stdin_open);
+    docker_write_health(&w, s);
     write_exposed(&w, s);
     write_host(&w, s);
     write_networking(&w, s);

@@ -4,6 +4,7 @@
 #include "base/jsonw.h"
 #include "base/str.h"
 #include "integrations/docker/docker_spec.h"
+#include "integrations/docker/docker_write.h"
 
 #include <errno.h>
 #include <math.h>
@@ -32,7 +33,15 @@ static int check_unknown(const struct engine_spec *c, struct error *e)
                  { c->ipc_mode != NULL, "an IPC mode" },
                  { json_array_size(c->devices) > 0, "devices" },
                  { json_array_size(c->security_options) > 0, "security options" },
+                 { json_array_size(c->capabilities_added) > 0, "added capabilities" },
+                 { json_array_size(c->capabilities_dropped) > 0, "dropped capabilities" },
+                 { json_array_size(c->extra_hosts) > 0, "extra hosts" },
+                 { json_array_size(c->dns) > 0, "name servers" },
+                 { json_array_size(c->ulimits) > 0, "ulimits" },
+                 { json_object_size(c->sysctls) > 0, "sysctls" },
+                 { c->network && !json_array_size(c->networks), "a network that is not in its list of networks" },
                  { c->gpus != 0, "GPUs by number" },
+                 { c->pids_limit != 0, "a limit of processes" },
                  { c->shm_size != 0, "a size of shared memory" } };
     for (size_t i = 0; i < ARRAY_LEN(none); i++)
         if (none[i].set)
@@ -66,108 +75,32 @@ int swarm_spec_check(const struct scheduler_spec *s, struct error *e)
 
 /* ---- writing ---- */
 
-static void text(struct jw *w, const char *key, const char *value)
-{
-    if (!value)
-        return;
-    jw_key(w, key);
-    jw_string(w, value);
-}
-
 static void number(struct jw *w, const char *key, int64_t value)
 {
     jw_key(w, key);
     jw_int(w, value);
 }
 
-static void flag(struct jw *w, const char *key, bool value)
-{
-    if (!value)
-        return;
-    jw_key(w, key);
-    jw_bool(w, true);
-}
-
-static void list(struct jw *w, const char *key, const char **texts, const char *before)
-{
-    if (!texts)
-        return;
-    jw_key(w, key);
-    jw_array(w);
-    if (before)
-        jw_string(w, before);
-    for (; *texts; texts++)
-        jw_string(w, *texts);
-    jw_end(w);
-}
-
-static void write_environment(struct jw *w, const json_t *environment)
-{
-    const char *key;
-    json_t *value;
-    jw_key(w, "Env");
-    jw_array(w);
-    json_object_foreach ((json_t *)environment, key, value) {
-        char *pair = str_printf("%s=%s", key, json_string_value(value));
-        if (!pair)
-            w->out->failed = true;
-        jw_string(w, pair);
-        if (pair)
-            secret_wipe(pair, strlen(pair));
-        free(pair);
-    }
-    jw_end(w);
-}
-
-static void write_mounts(struct jw *w, const struct engine_spec *c)
-{
-    jw_key(w, "Mounts");
-    jw_array(w);
-    for (size_t i = 0; i < c->mount_count; i++) {
-        jw_object(w);
-        text(w, "Type", c->mounts[i].kind);
-        text(w, "Source", str_eq(c->mounts[i].kind, "tmpfs") ? NULL : c->mounts[i].source);
-        text(w, "Target", c->mounts[i].target);
-        flag(w, "ReadOnly", c->mounts[i].readonly);
-        jw_end(w);
-    }
-    jw_end(w);
-}
-
-static void write_health(struct jw *w, const struct engine_spec *c)
-{
-    if (!c->health_command)
-        return;
-    jw_key(w, "Healthcheck");
-    jw_object(w);
-    list(w, "Test", c->health_command, "CMD");
-    number(w, "Interval", c->health_interval_ms * NS_PER_MS);
-    number(w, "Timeout", c->health_timeout_ms * NS_PER_MS);
-    number(w, "StartPeriod", c->health_start_ms * NS_PER_MS);
-    number(w, "Retries", c->health_retries);
-    jw_end(w);
-}
-
 static void write_container(struct jw *w, const struct engine_spec *c)
 {
     jw_key(w, "ContainerSpec");
     jw_object(w);
-    text(w, "Image", c->image);
-    list(w, "Command", c->entrypoint, NULL);
-    list(w, "Args", c->command, NULL);
-    write_environment(w, c->environment);
-    text(w, "User", c->user);
-    text(w, "Dir", c->working_directory);
-    text(w, "Hostname", c->hostname);
-    text(w, "StopSignal", c->stop_signal);
+    docker_write_text(w, "Image", c->image);
+    docker_write_list(w, "Command", c->entrypoint, NULL);
+    docker_write_list(w, "Args", c->command, NULL);
+    docker_write_environment(w, c->environment);
+    docker_write_text(w, "User", c->user);
+    docker_write_text(w, "Dir", c->working_directory);
+    docker_write_text(w, "Hostname", c->hostname);
+    docker_write_text(w, "StopSignal", c->stop_signal);
     if (c->stop_grace_s)
         number(w, "StopGracePeriod", (int64_t)c->stop_grace_s * 1000 * NS_PER_MS);
-    flag(w, "Init", c->init);
-    flag(w, "ReadOnly", c->read_only_root);
-    flag(w, "TTY", c->tty);
-    flag(w, "OpenStdin", c->stdin_open);
-    write_mounts(w, c);
-    write_health(w, c);
+    docker_write_flag(w, "Init", c->init);
+    docker_write_flag(w, "ReadOnly", c->read_only_root);
+    docker_write_flag(w, "TTY", c->tty);
+    docker_write_flag(w, "OpenStdin", c->stdin_open);
+    docker_write_mounts(w, c);
+    docker_write_health(w, c);
     jw_end(w);
 }
 
@@ -193,7 +126,7 @@ static void write_networks(struct jw *w, const struct engine_spec *c)
     jw_array(w);
     json_array_foreach (c->networks, i, one) {
         jw_object(w);
-        text(w, "Target", json_str(one, "name"));
+        docker_write_text(w, "Target", json_str(one, "name"));
         if (json_array_size(json_at(one, "aliases"))) {
             jw_key(w, "Aliases");
             jw_json(w, json_at(one, "aliases"));
@@ -211,10 +144,10 @@ static void write_task(struct jw *w, const struct scheduler_spec *s)
     write_limits(w, s->container);
     jw_key(w, "RestartPolicy");
     jw_object(w);
-    text(w, "Condition",
-         str_eq(s->container->restart_policy, "no")           ? "none"
-         : str_eq(s->container->restart_policy, "on-failure") ? "on-failure"
-                                                              : "any");
+    docker_write_text(w, "Condition",
+                      str_eq(s->container->restart_policy, "no")           ? "none"
+                      : str_eq(s->container->restart_policy, "on-failure") ? "on-failure"
+                                                                           : "any");
     jw_end(w);
     jw_key(w, "Placement");
     jw_object(w);
@@ -234,8 +167,8 @@ static void write_change(struct jw *w, const char *key, const struct scheduler_s
     jw_object(w);
     number(w, "Parallelism", s->parallelism ? s->parallelism : 1);
     number(w, "Monitor", (s->monitor_ms ? s->monitor_ms : MONITOR_MS) * NS_PER_MS);
-    text(w, "FailureAction", on_failure);
-    text(w, "Order", s->stop_first ? "stop-first" : "start-first");
+    docker_write_text(w, "FailureAction", on_failure);
+    docker_write_text(w, "Order", s->stop_first ? "stop-first" : "start-first");
     jw_end(w);
 }
 
@@ -247,11 +180,11 @@ static void write_ports(struct jw *w, const struct engine_spec *c)
     jw_array(w);
     for (size_t i = 0; i < c->port_count; i++) {
         jw_object(w);
-        text(w, "Protocol", *c->ports[i].protocol ? c->ports[i].protocol : "tcp");
+        docker_write_text(w, "Protocol", *c->ports[i].protocol ? c->ports[i].protocol : "tcp");
         number(w, "TargetPort", c->ports[i].container);
         if (c->ports[i].host)
             number(w, "PublishedPort", c->ports[i].host);
-        text(w, "PublishMode", "ingress");
+        docker_write_text(w, "PublishMode", "ingress");
         jw_end(w);
     }
     jw_end(w);
@@ -263,7 +196,7 @@ void swarm_spec_write(const struct scheduler_spec *s, struct buf *out)
     struct jw w;
     jw_init(&w, out);
     jw_object(&w);
-    text(&w, "Name", s->container->name);
+    docker_write_text(&w, "Name", s->container->name);
     if (s->container->labels) {
         jw_key(&w, "Labels");
         jw_json(&w, s->container->labels);

@@ -63,9 +63,13 @@ static void what_a_cluster_cannot_do_is_refused(void **state)
     const struct engine_spec good = { .name = "web", .image = "web" },
                              privileged = { .name = "web", .image = "web", .privileged = true },
                              host = { .name = "web", .image = "web", .network_mode = "host" },
+                             dropped = { .name = "web", .image = "web", .capabilities_dropped = where },
+                             limited = { .name = "web", .image = "web", .pids_limit = 50 },
                              port = { .name = "web", .image = "web", .ports = &loopback, .port_count = 1 };
     const struct scheduler_spec bad[] = { { .container = &privileged },
                                           { .container = &host },
+                                          { .container = &dropped },
+                                          { .container = &limited },
                                           { .container = &port },
                                           { .container = &good, .constraints = where },
                                           { .container = &good, .replicas = 5000 },
