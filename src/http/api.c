@@ -375,6 +375,8 @@ static void record(struct request *rq, struct reply *rp, const struct course *c,
         h->idempotency_store(h->ctx, rq, &rq->actor, rp->status, rp->body);
     if (!h->audit || !rq->op || !request_is_write(rq) || c->replayed || e->code == ERR_RATE_LIMITED)
         return;
+    if (request_is_signed(rq)) /* nobody's act: its room keeps what came, and what was done by it */
+        return;
     if (rq->actor.role > ROLE_PUBLIC || rp->status < 400)
         h->audit(h->ctx, rq, &rq->actor, rp->status, e->code ? e : NULL);
 }

@@ -49,7 +49,7 @@ struct api_hooks {
     int (*authenticate)(void *ctx, struct request *rq, struct actor *ret, struct error *e);
     /* Client address after trusted proxies (text); fills limit headers. Negative + ERR_RATE_LIMITED. */
     int (*rate_limit)(void *ctx, struct request *rq, const struct actor *actor, struct reply *rp, struct error *e);
-    /* After every write operation (not GET/HEAD), also refused ones with an authenticated actor. */
+    /* After every write operation (not GET/HEAD), also refused ones with an authenticated actor; not after signed ones. */
     void (*audit)(void *ctx, struct request *rq, const struct actor *actor, int status, const struct error *e);
     /* Idempotency-Key: 0 not seen (now claimed), 1 replayed into rp, negative: e (conflict, still running). */
     int (*idempotency_claim)(void *ctx, struct request *rq, const struct actor *actor, struct reply *rp,

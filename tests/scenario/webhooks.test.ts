@@ -78,6 +78,7 @@ describe('GitHub', () => {
     assert.equal((await worked(hub, first)).verdict, 'tracked');
     assert.equal((await deliver(hub, 'workflow_run', payload, { id })).body.duplicate, true);
     assert.equal((await runs()).filter((r) => r.id === '777').length, 1);
+    assert.deepEqual((await hub.ok('GET', '/audit', { query: { operation: 'receiveGithubWebhook' } })).entries, [], 'a delivery is in its own list, and no act of somebody');
   });
 
   test('O20: deleted branches and tags, names with a slash, commits that are nobody: recorded as ignored, nothing deploys', async () => {

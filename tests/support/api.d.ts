@@ -1279,7 +1279,7 @@ export interface paths {
         };
         /**
          * Who changed what
-         * @description Every write, newest first, with the entity before and after it and secrets masked.
+         * @description Every write, newest first, with the entity before and after it and secrets masked. Deliveries of CI services are nobody's writes: they have a list of their own.
          */
         get: operations["listAudit"];
         put?: never;
