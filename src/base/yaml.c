@@ -125,6 +125,7 @@ struct loader {
     const char *text;
     size_t size;
     size_t left; /* values that may still be made */
+    bool octal_zero;
     unsigned depth;
     struct anchor *anchors;
     struct yaml_lines *lines; /* NULL: nobody asks */
@@ -225,15 +226,18 @@ static bool is_float(const char *text)
 }
 
 /* 10 for a decimal integer, 8 and 16 for 0o and 0x, 0 for none. */
-static int integer_base(const char *text)
+static int integer_base(const char *text, bool octal_zero)
 {
     size_t sign = *text == '-' || *text == '+';
+    const char *digits = text + sign;
 
     if (text[0] == '0' && text[1] == 'o' && text[2])
         return text[2 + strspn(text + 2, "01234567")] ? 0 : 8;
     if (text[0] == '0' && text[1] == 'x' && text[2])
         return text[2 + strspn(text + 2, "0123456789abcdefABCDEF")] ? 0 : 16;
-    return isdigit((unsigned char)text[sign]) && !text[skip_digits(text, sign)] ? 10 : 0;
+    if (octal_zero && digits[0] == '0' && digits[1] && !digits[strspn(digits, "01234567")])
+        return 8;
+    return isdigit((unsigned char)*digits) && !text[skip_digits(text, sign)] ? 10 : 0;
 }
 
 static bool is_one_of(const char *text, const char *const *names)
@@ -253,7 +257,8 @@ static const char *const not_finite[] = { ".inf",  ".Inf",  ".INF", "+.inf", "+.
 /* The value a plain scalar means; NULL in `ret` leaves it text. */
 static int resolve_plain(struct loader *l, yaml_mark_t mark, const char *text, json_t **ret)
 {
-    int base = integer_base(text);
+    int base = integer_base(text, l->octal_zero);
+    bool prefixed = base && text[0] == '0' && (text[1] == 'o' || text[1] == 'x');
 
     *ret = NULL;
     if (is_one_of(text, nulls)) {
@@ -264,7 +269,7 @@ static int resolve_plain(struct loader *l, yaml_mark_t mark, const char *text, j
         *ret = json_false();
     } else if (base) {
         errno = 0;
-        long long number = strtoll(base == 10 ? text : text + 2, NULL, base);
+        long long number = strtoll(prefixed ? text + 2 : text, NULL, base);
         if (errno == ERANGE)
             return fail(l, mark, "%.40s does not fit 64 bits; quote it if it is text", text);
         *ret = json_integer(number);
@@ -666,7 +671,7 @@ int yaml_load_lines(const char *text, size_t size, struct yaml_options options, 
 {
     size_t max_size = options.max_size ? options.max_size : YAML_DEFAULT_SIZE;
     size_t max_values = options.max_values ? options.max_values : YAML_DEFAULT_VALUES;
-    struct loader l = { .text = text, .size = size, .left = max_values, .e = e };
+    struct loader l = { .text = text, .size = size, .left = max_values, .octal_zero = options.octal_zero, .e = e };
     int status;
 
     if (size > max_size)
@@ -693,5 +698,5 @@ int yaml_load_lines(const char *text, size_t size, struct yaml_options options, 
 
 int yaml_load(const char *text, size_t size, json_t **ret, struct error *e)
 {
-    return yaml_load_lines(text, size, (struct yaml_options){ 0, 0 }, ret, NULL, e);
+    return yaml_load_lines(text, size, (struct yaml_options){ 0 }, ret, NULL, e);
 }

@@ -24,6 +24,7 @@ enum {
 struct yaml_options {
     size_t max_size;   /* bytes of text; 0: YAML_DEFAULT_SIZE */
     size_t max_values; /* values made, aliases expanded; 0: YAML_DEFAULT_VALUES */
+    bool octal_zero;   /* 0400 is octal, as YAML 1.1 has it */
 };
 
 /* Where each value of a document stands. */

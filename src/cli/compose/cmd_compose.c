@@ -12,11 +12,15 @@
 
 #define SECRET_MAX ((size_t)65536)
 
-static void take_option(struct cli *c, const char *option, const char **ret, size_t *ret_n)
+static bool take_option(struct cli *c, const char *option, const char **ret, size_t *ret_n)
 {
     size_t cursor = 0;
-    for (const char *one; *ret_n < COMPOSE_FILES_MAX && (one = args_each(&c->args, option, &cursor));)
+    for (const char *one; (one = args_each(&c->args, option, &cursor));) {
+        if (*ret_n == COMPOSE_FILES_MAX)
+            return false;
         ret[(*ret_n)++] = one;
+    }
+    return true;
 }
 
 static int load(struct cli *c, struct compose *ret)
@@ -29,8 +33,9 @@ static int load(struct cli *c, struct compose *ret)
         o.files[o.n_files] = args_word(&c->args, o.n_files);
         o.n_files++;
     }
-    take_option(c, "profile", o.profiles, &o.n_profiles);
-    take_option(c, "env-file", o.env_files, &o.n_env_files);
+    if (args_word(&c->args, o.n_files) || !take_option(c, "profile", o.profiles, &o.n_profiles) ||
+        !take_option(c, "env-file", o.env_files, &o.n_env_files))
+        return cli_fail(c, CLI_USAGE, "at most %d files, files of variables and profiles are read", COMPOSE_FILES_MAX);
     if (compose_load(&o, ret, &e) < 0)
         return cli_fail(c, CLI_FAILED, "%s", e.message);
     json_object_foreach (ret->unset, key, value)
@@ -56,7 +61,7 @@ int cli_compose_config(struct cli *c)
 /* ---- import ---- */
 
 /* --domain SERVICE=DOMAIN: Compose has no word for it. */
-static int put_domains(struct cli *c, struct compose_import *import)
+static int put_domains(struct cli *c, struct compose_import *import, const char *prefix)
 {
     size_t cursor = 0, i;
     json_t *one;
@@ -66,9 +71,9 @@ static int put_domains(struct cli *c, struct compose_import *import)
         bool found = false;
         if (split_pair(word, &name, &domain) < 0)
             return cli_fail(c, CLI_USAGE, "--domain must be SERVICE=DOMAIN, not '%s'", word);
+        _cleanup_free_ char *own = compose_service_name(prefix, name);
         json_array_foreach (import->services, i, one) {
-            size_t n = strlen(name), len = strlen(json_str(one, "name"));
-            if (len < n || !str_eq(json_str(one, "name") + len - n, name))
+            if (!str_eq(json_str(one, "name"), own))
                 continue;
             if (!json_at(one, "networking.domains"))
                 (void)json_put(one, "networking.domains", json_array());
@@ -149,17 +154,18 @@ static int set_secret(struct cli *c, const json_t *secret)
     size_t len = 0;
     _cleanup_buf_ struct buf path;
     buf_init(&path, 0);
-    (void)buf_puts(&path, "/v1/secrets/");
-    path_segment(&path, json_str(secret, "name"));
+    entity_path(&path, "/v1/secrets/", json_str(secret, "name"), "");
     int r = read_content(c, secret, &text, &len);
     if (r != CLI_OK)
         return r;
     _cleanup_json_ json_t *body = secret_body(text, len);
     secret_wipe(text, len);
     free(text);
+    if (!body)
+        return cli_fail(c, CLI_FAILED, "out of memory");
     struct api_request rq = { .method = "PUT", .path = buf_str(&path), .body = body };
     _cleanup_reply_ struct api_reply reply;
-    r = body ? api_call(c, &rq, &reply) : cli_fail(c, CLI_FAILED, "out of memory");
+    r = api_call(c, &rq, &reply);
     if (r == CLI_OK)
         (void)fprintf(c->err, "secret %s is set\n", json_str(secret, "name"));
     return r;
@@ -232,9 +238,9 @@ static int confirm(struct cli *c, const struct compose_import *import)
     return cli_confirm(c, buf_str(&question));
 }
 
-static int import_project(struct cli *c, struct compose_import *import, int64_t timeout_ms)
+static int import_project(struct cli *c, struct compose_import *import, const char *prefix, int64_t timeout_ms)
 {
-    int r = put_domains(c, import);
+    int r = put_domains(c, import, prefix);
     if (r != CLI_OK)
         return r;
     put_common(c, import);
@@ -261,10 +267,12 @@ int cli_compose_import(struct cli *c)
     if (r != CLI_OK)
         return r;
     const char *prefix = args_get(&c->args, "prefix");
-    if (compose_to_requests(&project, prefix ? prefix : json_str(project.model, "name"), &import, &e) < 0)
+    if (!prefix)
+        prefix = json_str(project.model, "name");
+    if (compose_to_requests(&project, prefix, &import, &e) < 0)
         r = cli_fail(c, CLI_FAILED, "%s", e.message);
     else
-        r = import_project(c, &import, timeout_ms);
+        r = import_project(c, &import, prefix, timeout_ms);
     compose_import_done(&import);
     compose_done(&project);
     return r;

@@ -207,6 +207,13 @@ static int as_bytes(const struct place *p, json_t *v, json_t **ret)
     return 0;
 }
 
+/* -1 is swap without a limit. */
+static int as_swap(const struct place *p, json_t *v, json_t **ret)
+{
+    _cleanup_free_ char *s = form_text(v);
+    return str_eq(s, "-1") ? as_text(p, v, ret) : as_bytes(p, v, ret);
+}
+
 /* ---- lists and maps ---- */
 
 static int as_texts(const struct place *p, json_t *v, json_t **ret)
@@ -245,8 +252,8 @@ static int as_words(const struct place *p, json_t *v, json_t **ret)
     return r;
 }
 
-/* "K=V" in a list, or a map; a key without value is null. `separators`: what may stand between. */
-static int pairs(const struct place *p, json_t *v, const char *separators, json_t **ret)
+/* "K=V" in a list, or a map; a key without value is null. */
+static int as_environment(const struct place *p, json_t *v, json_t **ret)
 {
     _cleanup_json_ json_t *map = json_object();
     size_t i;
@@ -258,7 +265,7 @@ static int pairs(const struct place *p, json_t *v, const char *separators, json_
         _cleanup_free_ char *text = form_text(item);
         if (!text)
             return form_wrong(p, "its item %zu must be KEY=VALUE", i);
-        char *end = strpbrk(text, separators);
+        char *end = strchr(text, '=');
         if (end)
             *end++ = '\0';
         (void)json_object_set_new(map, text, end ? json_string(end) : json_null());
@@ -273,17 +280,12 @@ static int pairs(const struct place *p, json_t *v, const char *separators, json_
     return 0;
 }
 
-static int as_environment(const struct place *p, json_t *v, json_t **ret)
-{
-    return pairs(p, v, "=", ret);
-}
-
 static int as_labels(const struct place *p, json_t *v, json_t **ret)
 {
     const char *key;
     json_t *value;
     void *next;
-    int r = pairs(p, v, "=", ret);
+    int r = as_environment(p, v, ret);
     if (r == 0)
         json_object_foreach_safe (*ret, next, key, value)
             if (json_is_null(value))
@@ -291,23 +293,43 @@ static int as_labels(const struct place *p, json_t *v, json_t **ret)
     return r;
 }
 
+static int add_host(const struct place *p, const char *host, const char *address, json_t *list)
+{
+    size_t n = address ? strlen(address) : 0;
+    if (!n)
+        return form_wrong(p, "%s has no address", host);
+    bool bracketed = n > 1 && address[0] == '[' && address[n - 1] == ']';
+    _cleanup_free_ char *text =
+        str_printf("%s=%.*s", host, (int)(bracketed ? n - 2 : n), bracketed ? address + 1 : address);
+    return json_array_append_new(list, json_string(text)) < 0 ? form_wrong(p, "%s is no host", host) : 0;
+}
+
+/* A host may have several addresses: said several times, or in a list. */
 static int as_hosts(const struct place *p, json_t *v, json_t **ret)
 {
-    _cleanup_json_ json_t *map = NULL, *list = json_array();
+    _cleanup_json_ json_t *list = json_array();
     const char *key;
-    json_t *value;
-    int r = pairs(p, v, "=:", &map);
-    if (r < 0)
-        return r;
-    json_object_foreach (map, key, value) {
-        const char *address = json_string_value(value);
-        size_t n = address ? strlen(address) : 0;
-        if (!n)
-            return form_wrong(p, "%s has no address", key);
-        bool bracketed = address[0] == '[' && address[n - 1] == ']';
-        _cleanup_free_ char *text =
-            str_printf("%s=%.*s", key, (int)(bracketed ? n - 2 : n), bracketed ? address + 1 : address);
-        (void)json_array_append_new(list, json_string(text));
+    json_t *item, *one;
+    size_t i;
+    int r = 0;
+    if (!json_is_array(v) && !json_is_object(v))
+        return form_wrong(p, "must be a map, or a list of HOST=ADDRESS");
+    json_array_foreach (json_is_array(v) ? v : NULL, i, item) {
+        _cleanup_free_ char *text = form_text(item);
+        char *address = text ? strpbrk(text, "=:") : NULL;
+        if (address)
+            *address++ = '\0';
+        if (!text || (r = add_host(p, text, address, list)) < 0)
+            return text ? r : form_wrong(p, "its item %zu must be HOST=ADDRESS", i);
+    }
+    json_object_foreach (json_is_object(v) ? v : NULL, key, item) {
+        if (!json_is_array(item))
+            r = add_host(p, key, json_string_value(item), list);
+        json_array_foreach (item, i, one)
+            if (r == 0)
+                r = add_host(p, key, json_string_value(one), list);
+        if (r < 0)
+            return r;
     }
     *ret = TAKE(list);
     return 0;
@@ -548,7 +570,7 @@ static const struct form service_forms[] = {
     { "mem_limit", as_bytes },
     { "mem_reservation", as_bytes },
     { "mem_swappiness", as_text },
-    { "memswap_limit", as_bytes },
+    { "memswap_limit", as_swap },
     { "models", NULL },
     { "network_mode", as_text },
     { "networks", as_networks },

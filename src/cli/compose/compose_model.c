@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #define DEPTH_MAX 16
+#define FILES_MAX 512 /* read, again and again counted: files that include each other would be without end */
 
 extern char **environ;
 
@@ -21,7 +22,8 @@ struct loading {
     const struct compose_options *options;
     json_t *variables; /* the project's: the caller's environment over its files of variables */
     json_t *unset;
-    unsigned depth; /* of files within files */
+    unsigned depth; /* of files within files, and of what extends what */
+    unsigned files;
     struct error *e;
 };
 
@@ -196,10 +198,12 @@ static int parse_file(struct loading *l, const char *path, json_t **ret)
     _cleanup_free_ char *text = NULL;
     _cleanup_json_ json_t *model = NULL;
     struct error inner = ERROR_INIT;
+    if (l->files++ >= FILES_MAX)
+        return error_set(l->e, ERR_TOO_LARGE, "%s: more than %d files would be read", path, FILES_MAX);
     int r = read_text(path, &text, l->e);
     if (r < 0)
         return r;
-    r = yaml_load(text, strlen(text), &model, &inner);
+    r = yaml_load_lines(text, strlen(text), (struct yaml_options){ .octal_zero = true }, &model, NULL, &inner);
     if (r < 0)
         r = error_set(l->e, ERR_MALFORMED, "%s: %s", path, inner.message);
     else if (!json_is_object(model))
@@ -227,16 +231,19 @@ static int extended(struct loading *l, json_t *services, const char *name, const
     const char *base = json_is_string(extends) ? json_string_value(extends) : json_str(extends, "service");
     if (!base)
         return error_set(l->e, ERR_VALIDATION, "services.%s.extends: must name a service", name);
+    if (l->depth >= DEPTH_MAX)
+        return error_set(l->e, ERR_VALIDATION, "services.%s.extends: more than %d services extend each other", name,
+                         DEPTH_MAX);
     if (!file) {
         if (!json_object_get(services, base))
             return error_set(l->e, ERR_VALIDATION, "services.%s.extends: there is no service %s", name, base);
+        l->depth++;
         int r = resolve_service(l, services, base, directory, under_way);
+        l->depth--;
         if (r == 0)
             *ret = json_deep_copy(json_object_get(services, base));
         return r;
     }
-    if (l->depth >= DEPTH_MAX)
-        return error_set(l->e, ERR_VALIDATION, "services.%s.extends: files extend each other in a circle", name);
     _cleanup_free_ char *path = compose_path(directory, file), *other = path ? directory_of(path) : NULL;
     _cleanup_json_ json_t *model = NULL;
     if (!other)
@@ -318,31 +325,88 @@ static void absolute_files(json_t *model, const char *section, const char *direc
 
 /* ---- include ---- */
 
-static int include_one(struct loading *l, json_t *model, json_t *entry, const char *directory)
+/* A text, or a list of them, as a list; a new reference. */
+static json_t *as_list(json_t *value)
 {
-    json_t *paths = json_is_object(entry) ? json_object_get(entry, "path") : entry, *path;
-    _cleanup_json_ json_t *single = json_is_string(paths) ? json_pack("[O]", paths) : NULL, *all = NULL;
+    return json_is_string(value) ? json_pack("[O]", value) : json_incref(value);
+}
+
+/* Where what is included stands: what it says itself, else the directory of its first file. */
+static char *include_directory(const json_t *entry, const json_t *paths, const char *directory)
+{
+    const char *own = json_str(entry, "project_directory"), *first = json_string_value(json_array_get(paths, 0));
+    if (own)
+        return compose_path(directory, own);
+    _cleanup_free_ char *file = first ? compose_path(directory, first) : NULL;
+    return file ? directory_of(file) : NULL;
+}
+
+/* The including project's variables stand over those of the included one's files. */
+static int include_variables(struct loading *l, const json_t *entry, const char *directory, const char *own,
+                             json_t **ret)
+{
+    _cleanup_json_ json_t *files = as_list(json_object_get(entry, "env_file")), *all = json_object();
+    _cleanup_free_ char *usual = str_printf("%s/.env", own);
+    json_t *file;
     size_t i;
-    if (json_is_string(paths))
-        paths = single;
-    if (l->depth >= DEPTH_MAX)
-        return error_set(l->e, ERR_VALIDATION, "include: files include each other in a circle");
-    json_array_foreach (paths, i, path) {
+    int r = all && usual ? 0 : no_memory(l->e);
+    json_array_foreach (files, i, file) {
+        _cleanup_free_ char *path = json_is_string(file) ? compose_path(directory, json_string_value(file)) : NULL;
+        if (r == 0)
+            r = path ? read_variable_file(path, l->variables, false, all, l->e)
+                     : error_set(l->e, ERR_VALIDATION, "include: its env_file must name files");
+    }
+    if (r == 0 && !files && access(usual, F_OK) == 0)
+        r = read_variable_file(usual, l->variables, false, all, l->e);
+    if (r == 0 && json_object_update(all, l->variables) < 0)
+        r = no_memory(l->e);
+    if (r == 0)
+        *ret = TAKE(all);
+    return r;
+}
+
+/* Its files, laid over each other. */
+static int include_files(struct loading *l, const json_t *paths, const char *directory, const char *own, json_t **ret)
+{
+    _cleanup_json_ json_t *all = NULL;
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < json_array_size(paths); i++) {
+        const char *path = json_string_value(json_array_get(paths, i));
+        _cleanup_free_ char *file = path ? compose_path(directory, path) : NULL;
         _cleanup_json_ json_t *part = NULL;
-        _cleanup_free_ char *file = json_is_string(path) ? compose_path(directory, json_string_value(path)) : NULL;
-        _cleanup_free_ char *other = file ? directory_of(file) : NULL;
-        if (!other)
-            return error_set(l->e, ERR_VALIDATION, "include: must name files");
-        l->depth++;
-        int r = load_file(l, file, other, &part);
-        l->depth--;
+        r = file ? load_file(l, file, own, &part) : error_set(l->e, ERR_VALIDATION, "include: must name files");
         if (r == 0 && all)
-            r = compose_merge(all, part, "");
+            r = compose_merge(all, part, "") < 0 ? no_memory(l->e) : 0;
         else if (r == 0)
             all = TAKE(part);
-        if (r < 0)
-            return r;
     }
+    if (r == 0)
+        *ret = TAKE(all);
+    return r;
+}
+
+static int include_one(struct loading *l, json_t *model, json_t *entry, const char *directory)
+{
+    _cleanup_json_ json_t *paths = as_list(json_is_object(entry) ? json_object_get(entry, "path") : entry);
+    _cleanup_json_ json_t *own_variables = NULL, *all = NULL;
+    _cleanup_free_ char *own = include_directory(entry, paths, directory);
+    json_t *variables = l->variables;
+    if (!own)
+        return error_set(l->e, ERR_VALIDATION, "include: must name files");
+    if (l->depth >= DEPTH_MAX)
+        return error_set(l->e, ERR_VALIDATION, "include: files include each other in a circle");
+    int r = include_variables(l, entry, directory, own, &own_variables);
+    if (r < 0)
+        return r;
+    l->depth++;
+    l->variables = own_variables;
+    r = include_files(l, paths, directory, own, &all);
+    l->variables = variables;
+    l->depth--;
+    if (r < 0)
+        return r;
+    if (!all)
+        return error_set(l->e, ERR_VALIDATION, "include: must name files");
     /* What the including file says itself stands over what it includes. */
     (void)json_object_del(all, "name");
     if (compose_merge(all, model, "") < 0 || json_object_update(model, all) < 0)
@@ -457,16 +521,16 @@ static int settle_environment(struct loading *l, const char *name, json_t *servi
     return 0;
 }
 
-static void default_network(json_t *model, json_t *service, bool *ret_used)
+static void default_network(json_t *service, bool *ret_used)
 {
     if (json_object_get(service, "network_mode") || json_object_get(service, "networks"))
         return;
-    (void)model;
     (void)json_object_set_new(service, "networks", json_pack("{s:n}", "default"));
     *ret_used = true;
 }
 
-static int check_networks(struct loading *l, json_t *model, const char *name, json_t *service)
+/* What a service names is defined. */
+static int check_references(struct loading *l, json_t *model, const char *name, json_t *service)
 {
     const char *network;
     json_t *value;
@@ -500,14 +564,14 @@ static int settle_services(struct loading *l, struct compose *c)
     json_object_foreach (services, name, service) {
         int r = settle_environment(l, name, service);
         if (r == 0)
-            r = check_networks(l, c->model, name, service);
+            r = check_references(l, c->model, name, service);
         if (r < 0)
             return r;
         if (!json_object_get(service, "image") && !json_object_get(service, "build"))
             return error_set(l->e, ERR_VALIDATION, "services.%s: has neither an image nor a build", name);
         if (str_eq(json_str(service, "platform"), ""))
             (void)json_object_del(service, "platform");
-        default_network(c->model, service, &used);
+        default_network(service, &used);
     }
     if (used && !json_at(c->model, "networks.default"))
         (void)json_put(c->model, "networks.default", json_object());

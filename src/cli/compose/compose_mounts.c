@@ -3,10 +3,13 @@
 #include "cli/compose/compose_form.h"
 #include "cli/compose/compose_forms.h"
 
+#include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 /* ---- ports ---- */
+
+#define PORTS_MAX 1024 /* each is held against the others */
 
 static int range_of(const struct place *p, const char *text, int64_t *ret_first, int64_t *ret_last)
 {
@@ -42,6 +45,12 @@ static void add_port(json_t *list, const char *ip, const char *published, int64_
     (void)json_array_append_new(list, port);
 }
 
+static bool is_address(const char *ip)
+{
+    struct in6_addr any;
+    return inet_pton(AF_INET, ip, &any) == 1 || inet_pton(AF_INET6, ip, &any) == 1;
+}
+
 /* [[ADDRESS:]PUBLISHED:]TARGET[/PROTOCOL]; both may be ranges. */
 static int short_port(const struct place *p, const char *word, json_t *list)
 {
@@ -56,12 +65,8 @@ static int short_port(const struct place *p, const char *word, json_t *list)
     if (target) {
         *target++ = '\0';
         published = strrchr(text, ':');
-        if (published && text[0] == '[' && text[strlen(text) - 1] == ']')
-            published = NULL; /* [::1]:80 has an address and no published port */
         if (published) {
             *published++ = '\0';
-            ip = text;
-        } else if (strchr(text, '.') || text[0] == '[') {
             ip = text;
         } else {
             published = text;
@@ -73,6 +78,10 @@ static int short_port(const struct place *p, const char *word, json_t *list)
         ip++;
         ip[strcspn(ip, "]")] = '\0';
     }
+    if (ip && *ip && !is_address(ip))
+        return form_wrong(p, "\"%s\" has no IP address in front", word);
+    if (!str_eq(protocol, "tcp") && !str_eq(protocol, "udp") && !str_eq(protocol, "sctp"))
+        return form_wrong(p, "\"%s\" is of no protocol: tcp, udp, sctp", word);
     int64_t from, to, host_from = 0, host_to = 0;
     int r = range_of(p, target, &from, &to);
     if (r == 0 && published && *published)
@@ -81,6 +90,8 @@ static int short_port(const struct place *p, const char *word, json_t *list)
         return r;
     if (from == 0)
         return form_wrong(p, "\"%s\" names no port of the container", word);
+    if (to - from >= PORTS_MAX)
+        return form_wrong(p, "\"%s\" are more than %d ports", word, PORTS_MAX);
     if (!published || !*published) {
         for (int64_t i = from; i <= to; i++)
             add_port(list, ip, NULL, i, protocol, "ingress");
@@ -109,6 +120,8 @@ int form_ports(const struct place *p, json_t *v, json_t **ret)
     if (!json_is_array(v))
         return form_wrong(p, "must be a list");
     json_array_foreach (v, i, item) {
+        if (json_array_size(list) > PORTS_MAX)
+            return form_wrong(p, "more than %d ports", PORTS_MAX);
         if (!json_is_object(item)) {
             _cleanup_free_ char *word = form_text(item);
             int r = word ? short_port(p, word, list) : form_wrong(p, "its item %zu is no port", i);
@@ -133,15 +146,15 @@ int form_ports(const struct place *p, json_t *v, json_t **ret)
 
 static bool is_path(const char *s)
 {
-    return *s == '/' || *s == '~' || str_eq(s, ".") || str_eq(s, "..") || str_starts(s, "./") || str_starts(s, "../");
+    return *s == '/' || *s == '~' || *s == '.';
 }
 
 static json_t *short_volume(const struct place *p, const char *word)
 {
     _cleanup_free_ char *text = strdup(word);
-    char *target = strchr(text, ':'), *mode = NULL;
+    char *target = text ? strchr(text, ':') : NULL, *mode = NULL;
     if (!target)
-        return json_pack("{s:s, s:s}", "type", "volume", "target", text);
+        return text ? json_pack("{s:s, s:s}", "type", "volume", "target", text) : NULL;
     *target++ = '\0';
     if ((mode = strchr(target, ':')))
         *mode++ = '\0';
@@ -163,7 +176,8 @@ int form_volumes(const struct place *p, json_t *v, json_t **ret)
         return form_wrong(p, "must be a list");
     json_array_foreach (v, i, item) {
         if (json_is_string(item)) {
-            (void)json_array_append_new(list, short_volume(p, json_string_value(item)));
+            if (json_array_append_new(list, short_volume(p, json_string_value(item))) < 0)
+                return form_wrong(p, "its item %zu is no mount", i);
             continue;
         }
         const char *type = json_str(item, "type"), *source = json_str(item, "source");
@@ -187,17 +201,15 @@ int form_volumes(const struct place *p, json_t *v, json_t **ret)
     return 0;
 }
 
-/* Compose reads 0400 as YAML 1.1 does: octal. Our reader takes YAML 1.2, where it is the number 400. */
+/* A number is the mode itself (the file's 0400 was octal), a text is octal. */
 static int octal_mode(const struct place *p, json_t *v, json_t **ret)
 {
-    char *end;
-    _cleanup_free_ char *text = form_text(v);
-    const char *digits = text && str_starts(text, "0o") ? text + 2 : text;
-    long mode = digits ? strtol(digits, &end, 8) : -1;
-    if (mode < 0 || end == digits || *end || mode > 07777)
+    char *end = NULL, octal[32];
+    const char *text = json_string_value(v);
+    long long mode = json_is_integer(v) ? json_integer_value(v) : text ? strtoll(text, &end, 8) : -1;
+    if (mode < 0 || mode > 07777 || (text && (end == text || *end)))
         return form_wrong(p, "a mode is octal, such as 0400");
-    char octal[8];
-    (void)snprintf(octal, sizeof octal, "%04lo", mode);
+    (void)snprintf(octal, sizeof octal, "%04llo", (unsigned long long)mode);
     *ret = json_string(octal);
     return 0;
 }

@@ -3,6 +3,7 @@
 #include "base/json.h"
 #include "base/str.h"
 #include "cli/compose/compose_form.h"
+#include "cli/compose/compose_forms.h"
 
 #include <ctype.h>
 #include <stdio.h>
@@ -61,14 +62,14 @@ static char *kebab(const char *text)
     return name;
 }
 
-static char *service_name(const struct making *m, const char *name)
+char *compose_service_name(const char *prefix, const char *name)
 {
-    _cleanup_free_ char *own = kebab(name), *prefix = kebab(m->prefix);
-    size_t n = prefix ? strlen(prefix) : 0;
-    bool has_it = own && n && strncmp(own, prefix, n) == 0 && (own[n] == '-' || !own[n]);
-    if (!own || !prefix)
+    _cleanup_free_ char *own = kebab(name), *front = kebab(prefix);
+    size_t n = front ? strlen(front) : 0;
+    bool has_it = own && n && strncmp(own, front, n) == 0 && (own[n] == '-' || !own[n]);
+    if (!own || !front)
         return NULL;
-    char *whole = n == 0 || has_it ? strdup(own) : str_printf("%s-%s", prefix, own);
+    char *whole = n == 0 || has_it ? strdup(own) : str_printf("%s-%s", front, own);
     /* A service's name begins with a letter. */
     if (whole && !isalpha((unsigned char)*whole)) {
         char *lettered = str_printf("s-%s", whole);
@@ -200,10 +201,8 @@ static void put_plain(struct making *m)
     for (size_t i = 0; i < ARRAY_LEN(without_meaning); i++)
         if (json_at(m->service, without_meaning[i].field))
             remark(m, without_meaning[i].field, "%s", without_meaning[i].text);
-    if (json_flag(m->service, "build", false) || json_object_get(m->service, "build"))
-        remark(m, "build",
-               json_object_get(m->service, "image") ? "the image is pulled, not built"
-                                                    : "there is nothing that builds here");
+    if (json_object_get(m->service, "build"))
+        remark(m, "build", "the image is pulled, not built");
 }
 
 /* ---- environment, restart, ulimits, gpus ---- */
@@ -283,7 +282,7 @@ static void put_address(struct making *m, json_t *port, const char *ip, const ch
     (void)json_object_set_new(port, "address", json_string("loopback"));
 }
 
-static int put_ports(struct making *m)
+static void put_ports(struct making *m)
 {
     size_t i;
     json_t *one, *list = json_array();
@@ -309,13 +308,12 @@ static int put_ports(struct making *m)
     else
         json_decref(list);
     (void)json_put(m->request, "networking.internalPort", internal ? json_integer(internal) : json_null());
-    return 0;
 }
 
 /* ---- volumes, networks, files ---- */
 
-/* "/run:size=64m,mode=1777" */
-static int put_memory(struct making *m, const char *word, json_t *list)
+/* "/run:size=64m,mode=1777". The mount, borrowed. */
+static json_t *put_memory(struct making *m, const char *word, json_t *list)
 {
     _cleanup_free_ char *text = strdup(word);
     char *options = text ? strchr(text, ':') : NULL;
@@ -332,7 +330,7 @@ static int put_memory(struct making *m, const char *word, json_t *list)
         else
             remark(m, "tmpfs", "%s: the option %s is not set", text, o);
     }
-    return 0;
+    return one;
 }
 
 static void put_hosts(struct making *m)
@@ -367,7 +365,13 @@ static int put_volumes(struct making *m)
         const char *type = json_str(one, "type"), *source = json_str(one, "source"), *target = json_str(one, "target");
         bool readonly = json_flag(one, "read_only", false);
         if (str_eq(type, "tmpfs")) {
-            (void)put_memory(m, target, memory);
+            json_t *mount = put_memory(m, target, memory), *mode = json_at(one, "tmpfs.mode");
+            _cleanup_free_ char *size = form_text(json_at(one, "tmpfs.size"));
+            int64_t n;
+            if (size && compose_bytes(size, &n) == 0)
+                (void)json_object_set_new(mount, "size", json_integer(n));
+            if (json_is_integer(mode))
+                (void)json_object_set(mount, "mode", mode);
             continue;
         }
         if (!str_eq(type, "bind") && !str_eq(type, "volume")) {
@@ -444,7 +448,7 @@ static int put_networks(struct making *m)
 }
 
 /* A secret or config is a file in the container; its content is kept as a secret of hbcloud. */
-static int put_files(struct making *m, const char *section)
+static void put_files(struct making *m, const char *section)
 {
     size_t i;
     json_t *one, *files = json_at(m->request, "container.secrets");
@@ -466,7 +470,6 @@ static int put_files(struct making *m, const char *section)
         }
         (void)json_array_append_new(files, file);
     }
-    return 0;
 }
 
 /* ---- health, dependencies ---- */
@@ -517,12 +520,12 @@ static const char *condition_word(const char *condition)
                                                                  : "started";
 }
 
-static int put_dependencies(struct making *m)
+static void put_dependencies(struct making *m)
 {
     const char *on;
     json_t *d, *list = json_array();
     json_object_foreach (json_object_get(m->service, "depends_on"), on, d) {
-        _cleanup_free_ char *name = service_name(m, on);
+        _cleanup_free_ char *name = compose_service_name(m->prefix, on);
         (void)json_array_append_new(
             list, json_pack("{s:s, s:s}", "service", name, "condition", condition_word(json_str(d, "condition"))));
         if (json_flag(d, "restart", false))
@@ -532,7 +535,6 @@ static int put_dependencies(struct making *m)
         (void)json_put(m->request, "dependsOn", list);
     else
         json_decref(list);
-    return 0;
 }
 
 /* Something waits for its end: it is a job. */
@@ -549,7 +551,7 @@ static bool is_job(const struct making *m)
 
 static int make_request(struct making *m)
 {
-    _cleanup_free_ char *name = service_name(m, m->name);
+    _cleanup_free_ char *name = compose_service_name(m->prefix, m->name);
     if (!json_object_get(m->service, "image"))
         return wrong(m, "build",
                      "an image is needed: hbcloud runs images and builds none. Build and push it, and name "
@@ -569,20 +571,16 @@ static int make_request(struct making *m)
         (void)json_put(m->request, "lifecycle", json_string("job"));
         (void)json_object_del(json_object_get(m->request, "container"), "restartPolicy");
     }
+    put_ports(m);
+    put_files(m, "secrets");
+    put_files(m, "configs");
+    put_dependencies(m);
     int r = put_gpus(m);
-    if (r == 0)
-        r = put_ports(m);
     if (r == 0)
         r = put_volumes(m);
     if (r == 0)
         r = put_networks(m);
-    if (r == 0)
-        r = put_files(m, "secrets");
-    if (r == 0)
-        r = put_files(m, "configs");
-    if (r == 0)
-        r = put_health(m);
-    return r == 0 ? put_dependencies(m) : r;
+    return r == 0 ? put_health(m) : r;
 }
 
 /* ---- order ---- */

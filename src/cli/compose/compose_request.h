@@ -11,6 +11,9 @@ struct compose_import {
     json_t *remarks; /* array of {service, field, text}: what is different here, or has no meaning */
 };
 
+/* What a project's service is named here; the caller frees. NULL: no memory. */
+char *compose_service_name(const char *prefix, const char *name);
+
 /* `prefix`: what service names begin with ("" none). ERR_VALIDATION names service and field. */
 int compose_to_requests(const struct compose *c, const char *prefix, struct compose_import *ret, struct error *e);
 void compose_import_done(struct compose_import *i);

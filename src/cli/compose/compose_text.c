@@ -201,6 +201,11 @@ static int quoted(struct reader *r, char quote, struct buf *out)
             return wrong(r, "the quote is not closed");
         if (*r->at == '\n')
             r->line++;
+        if (quote == '\'' && *r->at == '\\' && r->at[1] == quote) {
+            r->at++; /* the one escape that single quotes know */
+        } else if (quote == '\'' && *r->at == '\\' && r->at[1] == '\\') {
+            (void)buf_putc(out, *r->at++);
+        }
         if (quote == '"' && *r->at == '\\' && r->at[1]) {
             static const char from[] = "nrtfvab\"\\", to[] = "\n\r\t\f\v\a\b\"\\";
             const char *known = strchr(from, *++r->at);
@@ -225,8 +230,6 @@ static void unquoted(struct reader *r, struct buf *out)
     while (*end && *end != '\n' && !(*end == '#' && end > begin && isblank((unsigned char)end[-1])))
         end++;
     r->at = end;
-    if (*begin == '#' && end > begin)
-        end = begin; /* NAME= # a comment */
     while (end > begin && isspace((unsigned char)end[-1]))
         end--;
     (void)buf_append(out, begin, (size_t)(end - begin));

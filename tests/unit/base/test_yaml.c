@@ -151,7 +151,20 @@ static void test_bounds(void **state)
     assert_string_equal(e.message, "the text is 4 bytes long; at most 3 are read");
     assert_int_equal(load_within("[1,2]", (struct yaml_options){ .max_values = 2 }, &e), -ERR_TOO_LARGE);
     assert_int_equal(load_within("[1,2]", (struct yaml_options){ .max_values = 3 }, &e), 0);
-    assert_int_equal(load_within("a: [", (struct yaml_options){ 0, 0 }, NULL), -ERR_MALFORMED);
+    assert_int_equal(load_within("a: [", (struct yaml_options){ 0 }, NULL), -ERR_MALFORMED);
+}
+
+static void test_octal_zero(void **state)
+{
+    const char *text = "[0400, -017, 08, 0, 0o17, 0x1f, '0400']";
+    json_t *value = NULL;
+    expect(text, "[400,-17,8,0,15,31,\"0400\"]");
+    assert_int_equal(
+        yaml_load_lines(text, strlen(text), (struct yaml_options){ .octal_zero = true }, &value, NULL, NULL), 0);
+    char *dump = json_dumps(value, JSON_COMPACT);
+    assert_string_equal(dump, "[256,-15,8,0,15,31,\"0400\"]");
+    free(dump);
+    json_decref(value);
 }
 
 static void test_lines(void **state)
@@ -175,7 +188,7 @@ static void test_lines(void **state)
     struct yaml_lines *lines = NULL;
     json_t *value = NULL;
 
-    assert_int_equal(yaml_load_lines(text, strlen(text), (struct yaml_options){ 0, 0 }, &value, &lines, NULL), 0);
+    assert_int_equal(yaml_load_lines(text, strlen(text), (struct yaml_options){ 0 }, &value, &lines, NULL), 0);
     assert_int_equal(yaml_line_of(lines, ""), 2);
     assert_int_equal(yaml_line_of(lines, "/listen"), 2);
     assert_int_equal(yaml_line_of(lines, "/base/disk"), 5);
@@ -197,9 +210,9 @@ static void test_lines(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_core_schema), cmocka_unit_test(test_tags),   cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_anchors),     cmocka_unit_test(test_bounds), cmocka_unit_test(test_billion_laughs),
-        cmocka_unit_test(test_lines),
+        cmocka_unit_test(test_core_schema),    cmocka_unit_test(test_octal_zero), cmocka_unit_test(test_tags),
+        cmocka_unit_test(test_refusals),       cmocka_unit_test(test_anchors),    cmocka_unit_test(test_bounds),
+        cmocka_unit_test(test_billion_laughs), cmocka_unit_test(test_lines),
     };
 
     return cmocka_run_group_tests_name("yaml", tests, NULL, NULL);
