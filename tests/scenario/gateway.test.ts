@@ -46,11 +46,12 @@ describe('the gateway', { skip }, () => {
 
   test('a domain leads to its service; the owner’s own routes stay byte for byte', async () => {
     const before = await ownersPart(caddy);
-    const end = await rig.deploy('shop', await rig.demo('1'), at('shop.example.org', { headers: { 'X-Owner': 'me' }, rateLimit: { requests: 100, window: 60 } }));
+    const end = await rig.deploy('shop', await rig.demo('1'), at('shop.example.org', { headers: { 'X-Owner': 'me', 'X-Braces': '{env.HOME} \\{a} {b}' }, rateLimit: { requests: 100, window: 60 } }));
     assert.equal(end.status.state, 'completed', end.status.logs.join('\n'));
     assert.ok(end.status.logs.some((line) => line.includes('no module that limits rates')), 'what has no effect is said');
     const answer = await caddy.get('shop.example.org', '/version');
     assert.deepEqual([answer.status, answer.body.trim(), answer.headers['x-owner'], answer.headers['x-content-type-options']], [200, '1', 'me', 'nosniff']);
+    assert.equal(answer.headers['x-braces'], '{env.HOME} \\{a} {b}', 'what Caddy can read is not for a service’s owner');
     assert.equal(await ownersPart(caddy), before);
     assert.equal((await caddy.get('mine.example.net')).body, 'the owner’s own');
     assert.equal((await caddy.get('legacy.example.org')).body, 'legacy', 'an owner’s route below the domain comes before the 404');

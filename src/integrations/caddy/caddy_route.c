@@ -72,13 +72,25 @@ static json_t *usual_header(const char *name, const char *value)
                      "require", "headers", name);
 }
 
+/* Caddy would put what it can read in place of "{file.…}" and "{env.…}": a brace of the service's owner is only a brace. */
+static json_t *literal(const char *text)
+{
+    struct buf b;
+    buf_init(&b, 0);
+    bool braces = strchr(text, '{') != NULL; /* without one Caddy looks for nothing, and takes no escape away */
+    for (; *text; text++)
+        (void)(braces && strchr("{}", *text) ? buf_printf(&b, "\\%c", *text) : buf_putc(&b, *text));
+    _cleanup_free_ char *escaped = buf_steal(&b);
+    return json_string(escaped ? escaped : "");
+}
+
 static json_t *own_headers(const json_t *headers)
 {
     const char *name;
     json_t *value, *set = json_object();
     json_object_foreach ((json_t *)(uintptr_t)headers, name, value)
         if (json_is_string(value))
-            put(set, name, json_pack("[s]", json_string_value(value)));
+            put(set, name, json_pack("[o]", literal(json_string_value(value))));
     return json_pack("{s:s, s:{s:o, s:b}}", "handler", "headers", "response", "set", set, "deferred", 1);
 }
 
