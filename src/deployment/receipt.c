@@ -182,9 +182,10 @@ static int look(struct run *r, char *why, size_t size)
     if (age < RECEIPT_WINDOW_MS)
         return 0;
     bool slow = too_slow(f, b, why, size), silent = !slow && nothing_answers(f, why, size);
-    if (slow || silent)
-        return age < RECEIPT_LONGER_MS ? 0 : -1;
-    return 1;
+    bool hangs = f[PROBE_DURING].waiting_ms > RECEIPT_HANGS_MS || f[PROBE_AFTER].waiting_ms > RECEIPT_HANGS_MS;
+    if (age < RECEIPT_LONGER_MS && (slow || silent || hangs)) /* what hangs has failed, or is answered, by then */
+        return 0;
+    return slow || silent ? -1 : 1;
 }
 
 /* Between two looks. Whoever asks a container that has ended is kept waiting by the router: it is found out at once. */

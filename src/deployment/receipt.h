@@ -25,7 +25,9 @@ void receipt_note_reload(struct run *r);
 #define RECEIPT_SWITCH_MS 500
 /* p99 of a few dozen probes is the slowest one: a rise below this is noise, whatever the ratio. */
 #define RECEIPT_LATENCY_FLOOR_MS 250
-/* When the latency seems broken, more is measured before it is said: up to this long. */
+/* A probe that waits longer for its answer may be one that never gets any: it is awaited before the bound is said to hold. */
+#define RECEIPT_HANGS_MS 1000
+/* When the latency seems broken, or a probe hangs, more is measured before it is said: up to this long. */
 #define RECEIPT_LONGER_MS 8000
 
 #endif

@@ -54,16 +54,18 @@ json_t *gateway_figures(struct gateway *g)
 {
     const char *host;
     json_t *counts, *figures = NULL;
-    if (!g->router || g->router->ops->figures(g->router, &figures, NULL) < 0)
+    if (!g->router)
         return NULL;
-    json_t *hosts = json_object_get(figures, "hosts");
-    if (!json_is_object(hosts))
-        return figures;
-    (void)pthread_mutex_lock(&g->figures_lock);
-    json_object_foreach (hosts, host, counts)
-        take_host(g->totals, host, counts);
-    take_absent(g->totals, hosts);
-    (void)json_object_set_new(figures, "hosts", summed(g->totals));
+    (void)pthread_mutex_lock(
+        &g->figures_lock); /* over the call: an older answer taken last looks like a new beginning */
+    int r = g->router->ops->figures(g->router, &figures, NULL);
+    json_t *hosts = r < 0 ? NULL : json_object_get(figures, "hosts");
+    if (json_is_object(hosts)) {
+        json_object_foreach (hosts, host, counts)
+            take_host(g->totals, host, counts);
+        take_absent(g->totals, hosts);
+        (void)json_object_set_new(figures, "hosts", summed(g->totals));
+    }
     (void)pthread_mutex_unlock(&g->figures_lock);
     return figures;
 }

@@ -439,8 +439,7 @@ static int prepare(struct gateway *g, const struct gateway_options *o, struct er
     g->touched = json_array();
     g->totals = json_object();
     g->slot_directory = strdup(o->slot_directory);
-    g->domain = o->domain ? strdup(o->domain) : NULL;
-    return g->routes && g->gone && g->touched && g->totals && g->slot_directory && (g->domain || !o->domain)
+    return g->routes && g->gone && g->touched && g->totals && g->slot_directory
                ? 0
                : error_set(e, ERR_INTERNAL, "No memory.");
 }
@@ -480,7 +479,6 @@ int gateway_open(const struct gateway_options *o, struct gateway **ret, struct e
     g->store = o->store;
     g->events = o->events;
     g->runtime = o->runtime;
-    g->jobs = o->jobs;
     g->router = o->router;
     g->reached = true;
     int r = prepare(g, o, e);
@@ -554,6 +552,5 @@ void gateway_close(struct gateway *g)
     (void)pthread_mutex_destroy(&g->slot_lock);
     (void)pthread_mutex_destroy(&g->lock);
     free(g->slot_directory);
-    free(g->domain);
     free(g);
 }

@@ -11,7 +11,6 @@
 #include "gateway/router.h"
 #include "http/api.h"
 #include "http/events.h"
-#include "jobs/jobs.h"
 #include "runtime/runtime.h"
 #include "store/store.h"
 
@@ -20,11 +19,9 @@ struct gateway_options {
     struct store *store;
     struct events *events;
     struct runtime *runtime;
-    struct jobs *jobs;
     struct router *router;       /* NULL: none is configured; services are reached at their published ports */
     struct discovery *discovery; /* NULL: none is configured */
     const char *slot_directory;  /* where the slots are; the router reads them there */
-    const char *domain;          /* the owner's; NULL none */
 };
 int gateway_open(const struct gateway_options *o, struct gateway **ret, struct error *e);
 int gateway_start(struct gateway *g, struct error *e); /* begins to compare the router with what is wanted */
@@ -73,7 +70,7 @@ int gateway_upstreams_get(struct gateway *g, const char *service_id, json_t **re
 /* One look: 1 no request is in flight to the address and no connection established, 0 not yet. The caller wants
  * three in a row, 100 ms apart, from 1 s after the switch on. */
 int gateway_drained(struct gateway *g, const char *address, struct error *e);
-/* The same without the connections: idle ones that the router keeps for 10 s count for nothing. Where every second is a
+/* The same without the connections: idle ones that the router keeps for 2 s count for nothing. Where every second is a
  * pause. */
 int gateway_quiet(struct gateway *g, const char *address, struct error *e);
 
@@ -88,6 +85,7 @@ struct gateway_probe_options {
 struct gateway_figures {
     int64_t sent, failed; /* of those that ended */
     double p50_ms, p99_ms; /* of those answered; 0 none; exact up to 60,000 of a phase */
+    int64_t waiting_ms; /* since when the oldest that has no answer yet waits; 0 none */
     char first_failure[200]; /* in words */
 };
 int gateway_probe_start(struct gateway *g, const char *service_id, const struct gateway_probe_options *o,

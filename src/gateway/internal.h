@@ -33,11 +33,10 @@ struct gateway {
     struct store *store;
     struct events *events;
     struct runtime *runtime;
-    struct jobs *jobs;
     struct router *router;
     struct certificates *certificates; /* NULL: no router is configured */
     struct registrar *registrar; /* NULL: no service registry is configured */
-    char *slot_directory, *domain;
+    char *slot_directory;
 
     pthread_mutex_t lock; /* all below */
     pthread_cond_t changed;
@@ -54,10 +53,10 @@ struct gateway {
     bool stop, running;
     pthread_t thread;
     int64_t reloads;      /* changes of the router's configuration since the start */
-    struct router_info info; /* as last asked; version "" not yet */
+    struct router_info info; /* as last asked; port 0: not yet */
 
     pthread_mutex_t slot_lock; /* one switch at a time */
-    pthread_mutex_t figures_lock;
+    pthread_mutex_t figures_lock; /* one reading at a time */
     json_t *totals;            /* host -> counter -> {base, last}; under figures_lock */
     int64_t figures_ms;        /* the thread read them last (monotonic) */
 };

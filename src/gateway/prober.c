@@ -341,16 +341,20 @@ static double percentile(const float *sorted, size_t n, unsigned percent)
     return n ? (double)sorted[(n * percent + 99) / 100 - 1] : 0;
 }
 
-/* What still waits is no failure yet, but is told where nothing else can be. */
+/* What still waits is no failure yet: how long it does, and in words where nothing else can be told. */
 static void name_waiting(const struct gateway_probe *p, struct gateway_figures ret[PROBE_PHASES])
 {
     int64_t now = clock_mono_ms();
     for (size_t i = 0; i < p->handles; i++) {
         const struct flight *x = p->all[i];
         struct gateway_figures *f = &ret[x->phase];
-        if (x->sent_ms && f->sent == 0 && !f->first_failure[0])
+        if (!x->sent_ms)
+            continue;
+        if (now - x->sent_ms > f->waiting_ms)
+            f->waiting_ms = now - x->sent_ms;
+        if (f->sent == 0)
             (void)snprintf(f->first_failure, sizeof f->first_failure, "no answer yet after %lld ms",
-                           (long long)(now - x->sent_ms));
+                           (long long)f->waiting_ms);
     }
 }
 

@@ -20,7 +20,6 @@ struct router_verdict {           /* of one route after apply */
     char reason[512];             /* the proxy's words when not */
 };
 struct router_info {
-    char version[64];
     bool rate_limits;             /* has a module for it: asked, not assumed */
     /* Where the hub reaches what it routes, as clients do: of the server that holds the routes. Port 0: not known yet. */
     char host[256];
@@ -41,7 +40,7 @@ struct router_ops {
     char *(*render)(struct router *r, const struct router_route *route); /* for people; the caller frees */
     int (*in_flight)(struct router *r, const char *address, int64_t *ret, struct error *e);
     /* {"hosts": {domain: {"1xx" to "5xx", "bytes", "seconds"}}, "inFlight": {service id: n}}, counted since the proxy's
-     * start; hosts null: it does not count. New reference. */
+     * start; hosts null: it does not count, or did not say. New reference. */
     int (*figures)(struct router *r, json_t **ret, struct error *e);
     void (*free)(struct router *r);
 };

@@ -48,11 +48,9 @@ int hub_open_gateway(struct hub *h, struct error *e)
                  : gateway_open(&(struct gateway_options){ .store = h->store,
                                                            .events = h->events,
                                                            .runtime = h->runtime,
-                                                           .jobs = h->jobs,
                                                            .router = h->router,
                                                            .discovery = h->discovery,
-                                                           .slot_directory = slots ? slots : own,
-                                                           .domain = settings_str(h->settings, "domain") },
+                                                           .slot_directory = slots ? slots : own },
                                 &h->gateway, e);
 }
 

@@ -29,7 +29,7 @@ static void caddy_free(struct router *router)
 static int info(struct router *router, struct router_info *ret, struct error *e)
 {
     struct caddy *c = (struct caddy *)router;
-    struct router_info found = { .version = "" };
+    struct router_info found = { .port = 0 };
     int r = caddy_front(c, &found, e);
     if (r < 0)
         return r;

@@ -46,6 +46,7 @@ static int send_once(struct caddy *c, const char *method, const char *path, cons
     struct http_client_header headers[3];
     size_t n = 0;
     _cleanup_free_ char *url = str_printf("%s%s", c->base, path);
+    memset(ret, 0, sizeof *ret);
     if (!url)
         return error_set(e, ERR_INTERNAL, "No memory.");
     if (c->send_origin)
@@ -146,7 +147,7 @@ int caddy_result(int r, struct error *e)
     }
 }
 
-bool caddy_limits_rates(struct caddy *c)
+int caddy_limits_rates(struct caddy *c)
 {
     static const char file[] =
         ":80 {\n\trate_limit {\n\t\tzone z {\n\t\t\tkey static\n\t\t\tevents 1\n\t\t\twindow 1m\n\t\t}\n\t}\n}\n";
@@ -155,6 +156,8 @@ bool caddy_limits_rates(struct caddy *c)
     _cleanup_response_ struct http_client_response rs;
     _cleanup_free_ char *text = str_printf("%s%s", ordered, file);
     memset(&rs, 0, sizeof rs);
-    return text && send_text(c, "POST", "/adapt", text, "text/caddyfile", NULL, &rs, &e) == 0 &&
-           strstr(buf_str(&rs.body), "\"rate_limit\"");
+    int r = text ? send_text(c, "POST", "/adapt", text, "text/caddyfile", NULL, &rs, &e) : -ERR_INTERNAL;
+    if (r == CADDY_REFUSED || r == CADDY_ABSENT)
+        return 0;
+    return r < 0 ? r : strstr(buf_str(&rs.body), "\"rate_limit\"") != NULL;
 }

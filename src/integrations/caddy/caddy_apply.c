@@ -244,7 +244,6 @@ static int ensure_unknown(struct work *w, struct error *e)
 static void remember(struct work *w)
 {
     struct caddy *c = w->c;
-    const char *hash = strrchr(w->tag, ' ');
     (void)pthread_mutex_lock(&c->lock);
     json_decref(c->applied);
     json_decref(c->unknown);
@@ -253,19 +252,17 @@ static void remember(struct work *w)
     c->unknown = w->part ? caddy_unknown(c) : NULL;
     c->policy = json_incref(w->policy);
     c->known = true;
-    str_copy(c->tag, sizeof c->tag, hash ? hash + 1 : "");
     (void)pthread_mutex_unlock(&c->lock);
 }
 
-static void ask_modules(struct caddy *c)
+/* `anew`: our part is not there, so it may be another program than before. */
+static void ask_modules(struct caddy *c, bool anew)
 {
+    int limits = c->asked && !anew ? -1 : caddy_limits_rates(c);
+    if (limits < 0)
+        return;
     (void)pthread_mutex_lock(&c->lock);
-    bool asked = c->asked;
-    (void)pthread_mutex_unlock(&c->lock);
-    bool limits = !asked && caddy_limits_rates(c);
-    (void)pthread_mutex_lock(&c->lock);
-    if (!asked)
-        c->rate_limits = limits;
+    c->rate_limits = limits;
     c->asked = true;
     (void)pthread_mutex_unlock(&c->lock);
 }
@@ -283,7 +280,7 @@ int caddy_apply(struct router *router, const struct router_route *routes, size_t
         r = read_part(&w, said);
     }
     if (r == 0)
-        ask_modules(w.c);
+        ask_modules(w.c, !w.part);
     if (r == 0)
         r = prepare(&w, said);
     if (r == 0)
@@ -292,8 +289,6 @@ int caddy_apply(struct router *router, const struct router_route *routes, size_t
         r = settle_all(&w, said);
     if (r == 0)
         r = ensure_unknown(&w, said);
-    if (r == 0)
-        r = read_part(&w, said); /* a route before ours moves its path, so the tag is read last */
     if (r == 0)
         remember(&w);
     (void)pthread_mutex_unlock(&w.c->turn);

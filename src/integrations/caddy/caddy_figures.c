@@ -92,15 +92,15 @@ static int in_flight(struct caddy *c, json_t **ret, struct error *e)
     return 0;
 }
 
-/* An older Caddy, or one without the endpoint, has no numbers by host; it is not worse for that. */
+/* Null: it did not say. That is not the same as nobody: who adds up would take it for a count that began anew. */
 static json_t *by_host(struct caddy *c)
 {
     _cleanup_error_ struct error e = ERROR_INIT;
     _cleanup_response_ struct http_client_response rs;
-    json_t *hosts = json_object();
     char *rest = NULL;
     if (caddy_call(c, "GET", "/metrics", NULL, NULL, &rs, &e) < 0)
-        return hosts;
+        return json_null();
+    json_t *hosts = json_object();
     for (char *line = rs.body.data ? strtok_r(rs.body.data, "\n", &rest) : NULL; line && hosts;
          line = strtok_r(NULL, "\n", &rest))
         if (line[0] != '#')

@@ -27,7 +27,6 @@ struct caddy {
     pthread_mutex_t lock; /* all below */
     _Atomic bool send_origin; /* it refused a call without one */
     json_t *applied;      /* our part as it was last written or found; NULL: none is wanted */
-    char tag[80];         /* the hash of the part in its ETag, once known to be `applied` */
     json_t *unknown, *policy; /* as wanted when last applied; NULL none */
     bool known;           /* `applied` says what is wanted */
     bool asked, rate_limits; /* whether it has a module for rates */
@@ -68,8 +67,9 @@ int caddy_front(struct caddy *c, struct router_info *ret, struct error *e);
 int caddy_apply(struct router *r, const struct router_route *routes, size_t n, struct router_verdict *ret_verdicts,
                 unsigned *ret_reloads, struct error *e);
 int caddy_intact(struct router *r, char *ret_why, size_t size, struct error *e);
-/* Whether it has a module that limits rates: asks it to adapt a small Caddyfile, which changes nothing. */
-bool caddy_limits_rates(struct caddy *c);
+/* Whether it has a module that limits rates: asks it to adapt a small Caddyfile, which changes nothing. Negative: it did
+ * not say. */
+int caddy_limits_rates(struct caddy *c);
 
 /* caddy_figures.c */
 int caddy_in_flight(struct router *r, const char *address, int64_t *ret, struct error *e);

@@ -447,11 +447,18 @@ int gateway_probe_start(G, const char *id UNUSED, const struct gateway_probe_opt
 void gateway_probe_phase(struct gateway_probe *p UNUSED, enum probe_phase phase)
 {
     fake_gateway.phase = phase;
+    fake_gateway.after_ms = clock_mono_ms();
     trace_add("probes %d", (int)phase);
 }
 
 void gateway_probe_read(struct gateway_probe *p UNUSED, struct gateway_figures ret[PROBE_PHASES])
 {
+    struct gateway_figures *after = &fake_gateway.figures[PROBE_AFTER];
+    int64_t age = clock_mono_ms() - fake_gateway.after_ms;
+    if (fake_gateway.hangs_ms && fake_gateway.phase == PROBE_AFTER) {
+        after->failed = age >= fake_gateway.hangs_ms;
+        after->waiting_ms = after->failed ? 0 : age;
+    }
     for (size_t i = 0; i < PROBE_PHASES; i++)
         if (i <= fake_gateway.phase)
             ret[i] = fake_gateway.figures[i];

@@ -35,6 +35,8 @@ extern struct fake_gateway {
     char upstreams[256]; /* as they are now, "" none */
     int undrained; /* looks until an address is drained; -1 never */
     struct gateway_figures figures[PROBE_PHASES];
+    int64_t hangs_ms; /* one probe is sent at the beginning of "after", and fails so much later; 0: none */
+    int64_t after_ms;
     bool probing;
     enum probe_phase phase;
     bool route_exists;

@@ -147,6 +147,14 @@ static void a_bound_that_the_owner_widened_holds(void **state)
     expect_end("{" ROUTED ",\"probe\":{\"maxLatencyRatio\":100}}", "completed");
 }
 
+/* One instance of several takes connections and never answers: the others' good answers are not yet the verdict. */
+static void a_probe_that_hangs_is_awaited(void **state)
+{
+    expect_end("{" ROUTED "}", "completed");
+    fake_gateway.hangs_ms = 5000;
+    expect_end("{" ROUTED "}", "rolled_back");
+}
+
 static void a_router_that_refuses_the_first_route_leaves_nothing(void **state)
 {
     fake_gateway.broken = true;
@@ -231,6 +239,7 @@ int main(void)
         ONE(a_broken_bound_switches_back_and_drains_the_new),
         ONE(a_router_that_is_away_at_the_verdict_is_no_fault_of_the_release),
         ONE(a_bound_that_the_owner_widened_holds),
+        ONE(a_probe_that_hangs_is_awaited),
         ONE(a_router_that_refuses_the_first_route_leaves_nothing),
         ONE(without_a_route_nothing_is_measured_and_all_is_as_before),
         ONE(an_update_that_fails_before_create_is_failed_and_later_rolled_back),

@@ -179,7 +179,7 @@ static void respond(struct fake_caddy *f, int fd, const char *request, const cha
     else if (str_eq(target, "/reverse_proxy/upstreams"))
         answer(fd, 200, NULL, f->upstreams ? f->upstreams : "[]");
     else if (str_eq(target, "/metrics"))
-        answer(fd, 200, NULL, f->metrics ? f->metrics : "");
+        answer(fd, f->metrics ? 200 : 500, NULL, f->metrics ? f->metrics : "");
     else if (str_starts(target, "/id/") && !find_id(f->config, target + 4, path, sizeof path))
         answer(fd, 404, NULL, "{\"error\":\"unknown object ID\"}");
     else {

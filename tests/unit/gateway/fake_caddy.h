@@ -18,7 +18,7 @@ struct fake_caddy {
     _Atomic int stale;          /* changes that are answered 412 */
     _Atomic bool knows_rates;   /* its Caddyfile adapter knows rate_limit */
     const char *upstreams;      /* of /reverse_proxy/upstreams */
-    const char *metrics;        /* of /metrics */
+    const char *metrics;        /* of /metrics; NULL: 500 */
     _Atomic int changes, calls; /* configurations taken; calls answered */
     int listener;
     _Atomic bool stop;

@@ -249,6 +249,26 @@ static void rates_are_limited_only_where_a_module_does_it(void **state)
         assert_int_equal(strstr(text, "max_events") != NULL, knows);
         assert_int_equal(strstr(told, "max_events") != NULL, knows);
     }
+    f->caddy->knows_rates = false; /* another program was started in its place */
+    fake_caddy_load(f->caddy, CONFIG);
+    apply_all(f, 1, 1);
+    _cleanup_json_ json_t *route = fake_caddy_at(f->caddy, ROUTES "/0");
+    _cleanup_free_ char *text = json_dumps(route, 0);
+    assert_null(strstr(text, "max_events"));
+}
+
+static void a_header_s_braces_are_no_placeholders(void **state)
+{
+    static const char *const set[][2] = { { "{file./etc/shadow}", "\\{file./etc/shadow\\}" }, { "a}\\b", "a}\\b" } };
+    struct fixture *f = *state;
+    for (size_t i = 0; i < ARRAY_LEN(set); i++) {
+        _cleanup_json_ json_t *networking = json_pack("{s:{s:s}}", "headers", "X-It", set[i][0]),
+                              *wanted = json_string(set[i][1]);
+        f->routes[0].networking = networking;
+        _cleanup_free_ char *told = f->router->ops->render(f->router, &f->routes[0]),
+                            *value = json_dumps(wanted, JSON_ENCODE_ANY);
+        assert_non_null(strstr(told, value));
+    }
 }
 
 static void unknown_names_are_answered_behind_the_owners_routes(void **state)
@@ -306,6 +326,10 @@ static void figures_are_read_by_service_and_host(void **state)
     assert_int_equal(json_int(all, "inFlight.x", 0), 3);
     const json_t *host = json_object_get(json_object_get(all, "hosts"), "a.b");
     assert_true(json_num(host, "2xx", 0) == 7 && json_num(host, "5xx", 0) == 2);
+    f->caddy->metrics = NULL;
+    _cleanup_json_ json_t *silent = NULL;
+    assert_int_equal(f->router->ops->figures(f->router, &silent, NULL), 0);
+    assert_true(json_is_null(json_object_get(silent, "hosts"))); /* not an empty count: that began anew */
 }
 
 static void only_urls_of_an_admin_api_are_taken(void **state)
@@ -341,6 +365,7 @@ int main(void)
         CASE(unknown_names_are_answered_behind_the_owners_routes),
         CASE(names_come_before_wildcards),
         CASE(certificates_have_a_policy_of_their_own),
+        CASE(a_header_s_braces_are_no_placeholders),
         CASE(figures_are_read_by_service_and_host),
         CASE(only_urls_of_an_admin_api_are_taken),
     };

@@ -195,6 +195,23 @@ static void test_silence_is_a_failure_in_words(void **state)
     assert_true(x.p99_ms < 1);
 }
 
+static void test_what_hangs_is_no_failure_yet_but_told(void **state)
+{
+    struct fixture *f = *state;
+    struct gateway_figures x[PROBE_PHASES];
+    int64_t until = clock_mono_ms() + 10000;
+    probe(f, 60000);
+    (void)ended(f, PROBE_BEFORE, 5);
+    f->server.behaviour = SILENT;
+    gateway_probe_phase(f->probe, PROBE_DURING);
+    do {
+        (void)usleep(5000);
+        gateway_probe_read(f->probe, x);
+    } while (x[PROBE_DURING].waiting_ms < 300 && clock_mono_ms() < until);
+    assert_in_range(x[PROBE_DURING].waiting_ms, 300, 10000);
+    assert_int_equal(x[PROBE_DURING].failed, 0);
+}
+
 static void test_nobody_listens(void **state)
 {
     struct fixture *f = *state;
@@ -242,6 +259,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_counts_by_phase_what_fails, start, end),
         cmocka_unit_test_setup_teardown(test_half_of_the_requests_open_a_connection, start, end),
         cmocka_unit_test_setup_teardown(test_silence_is_a_failure_in_words, start, end),
+        cmocka_unit_test_setup_teardown(test_what_hangs_is_no_failure_yet_but_told, start, end),
         cmocka_unit_test_setup_teardown(test_nobody_listens, start, end),
         cmocka_unit_test_setup_teardown(test_points_are_bounded_and_keep_failures, start, end),
         cmocka_unit_test_setup_teardown(test_without_a_route_there_is_nothing_to_probe, start, end),
