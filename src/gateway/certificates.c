@@ -64,8 +64,7 @@ static int row_note(struct gateway *g, const char *domain, const struct certific
             "VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (domain, serial) DO UPDATE SET last_seen_at = excluded.last_seen_at",
             "tttjii", domain, x->serial, x->issuer, d, now, now);
     if (r == 0)
-        r = store_exec(c, e, "DELETE FROM gateway_certificates WHERE domain = $1 AND last_seen_at < $2", "ti", domain,
-                       now - KEPT_MS);
+        r = store_exec(c, e, "DELETE FROM gateway_certificates WHERE last_seen_at < $1", "i", now - KEPT_MS);
     if (r == 0) {
         _cleanup_rows_ struct store_rows *rows = NULL;
         r = store_query(c, e, &rows, "SELECT COUNT(*), MAX(first_seen_at) FROM gateway_certificates WHERE domain = $1",
@@ -136,6 +135,8 @@ static json_t *document_of(const char *domain, const json_t *whose, const struct
 /* Keeps what was seen (taken) and tells what is new about it. */
 static void keep(struct certificates *c, const char *domain, json_t *d)
 {
+    if (!d)
+        return;
     (void)pthread_mutex_lock(&c->lock);
     _cleanup_json_ json_t *before = json_incref(json_object_get(c->now, domain));
     int64_t misses = str_eq(json_str(d, "status"), "missing") ? json_int(before, "misses", 0) + 1 : 0;

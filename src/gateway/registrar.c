@@ -251,18 +251,16 @@ static int want(struct registrar *r, const struct discovery_instance *x, struct 
     json_t *d = document_of(x);
     if (!d)
         return error_set(e, ERR_VALIDATION, "The registration of %s is not text.", x->id);
-    int res = row_write(r, d, e);
-    if (res < 0) {
-        json_decref(d);
-        return res;
-    }
     (void)pthread_mutex_lock(&r->lock);
-    if (json_object_size(r->wanted) >= REGISTRATIONS_MAX && !json_object_get(r->wanted, x->id))
-        res = error_set(e, ERR_CONFLICT, "There are %d registrations already.", REGISTRATIONS_MAX);
-    else if (json_object_set(r->wanted, x->id, d) < 0)
-        res = error_set(e, ERR_INTERNAL, "No memory.");
-    json_decref(d);
+    bool full = json_object_size(r->wanted) >= REGISTRATIONS_MAX && !json_object_get(r->wanted, x->id);
     (void)pthread_mutex_unlock(&r->lock);
+    int res = full ? error_set(e, ERR_CONFLICT, "There are %d registrations already.", REGISTRATIONS_MAX)
+                   : row_write(r, d, e);
+    (void)pthread_mutex_lock(&r->lock);
+    if (res == 0 && json_object_set(r->wanted, x->id, d) < 0)
+        res = error_set(e, ERR_INTERNAL, "No memory.");
+    (void)pthread_mutex_unlock(&r->lock);
+    json_decref(d);
     return res;
 }
 

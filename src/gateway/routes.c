@@ -1,5 +1,8 @@
 /* Routes as services want them: refused beforehand, kept as rows, and brought to the router by the room's thread. */
+#define LOG_ROOM "gateway"
 #include "gateway/internal.h"
+
+#include "base/log.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -220,10 +223,12 @@ static int keep_locked(struct gateway *g, struct route *x, struct error *e)
 /* A route that was refused, or could not be brought to the router, is wanted as it was before. */
 static void restore_locked(struct gateway *g, const char *service_id, struct route **before)
 {
+    bool was_new = !*before;
     _cleanup_error_ struct error e = ERROR_INIT;
-    if (*before)
-        (void)keep_locked(g, TAKE(*before), &e);
-    else if (route_row_remove(g, service_id, &e) == 0)
+    int r = *before ? keep_locked(g, TAKE(*before), &e) : route_row_remove(g, service_id, &e);
+    if (r < 0)
+        log_warn("The route of the service %s stays as it was refused: %s", service_id, e.message);
+    else if (was_new)
         (void)map_remove(g->routes, service_id);
     g->wanted++; /* compared once more: what a lost answer left behind goes */
     (void)pthread_cond_broadcast(&g->changed);
@@ -316,7 +321,11 @@ int gateway_route_put(struct gateway *g, const char *service_id, const json_t *s
         return r;
     }
     (void)pthread_mutex_lock(&g->lock);
-    r = put_locked(g, x, ret_changed, e);
+    r = check_conflicts_locked(g, x, e); /* another may have come first while the slots were made */
+    if (r == 0)
+        r = put_locked(g, x, ret_changed, e);
+    else
+        route_free(x);
     (void)pthread_mutex_unlock(&g->lock);
     return r;
 }
