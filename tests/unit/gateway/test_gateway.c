@@ -7,8 +7,7 @@
 
 #include <cmocka.h>
 
-#include "fake_router.h"
-#include "gateway/internal.h"
+#include "gateway_fixture.h"
 
 #include <arpa/inet.h>
 #include <dirent.h>
@@ -18,20 +17,9 @@
 #include <unistd.h>
 
 struct fixture {
-    char dir[64], slots[96];
-    struct store *store;
-    struct events *events;
-    struct fake_router router;
-    struct gateway *gateway;
-    struct error e;
+    struct base base;
     _Atomic int told[4]; /* route.unavailable, route.refused, router.lost, router.restored */
 };
-
-#define OK(expression)                                  \
-    do {                                                \
-        if ((expression) < 0)                           \
-            fail_msg(#expression ": %s", f->e.message); \
-    } while (0)
 
 static void on_event(void *ctx, const char *type, const char *id UNUSED, const char *data UNUSED, size_t len UNUSED)
 {
@@ -41,55 +29,20 @@ static void on_event(void *ctx, const char *type, const char *id UNUSED, const c
         f->told[i] += str_eq(type, types[i]);
 }
 
-static void open_gateway(struct fixture *f)
-{
-    OK(gateway_open(
-        &(struct gateway_options){
-            .store = f->store, .events = f->events, .router = &f->router.router, .slot_directory = f->slots },
-        &f->gateway, &f->e));
-}
-
 static int start(void **state)
 {
-    char path[96];
     struct fixture *f = calloc(1, sizeof *f);
-    str_copy(f->dir, sizeof f->dir, "/tmp/hb-gateway-XXXXXX");
-    assert_non_null(mkdtemp(f->dir));
-    (void)snprintf(path, sizeof path, "%s/hub.db", f->dir);
-    (void)snprintf(f->slots, sizeof f->slots, "%s/upstreams", f->dir);
-    fake_router_init(&f->router);
-    f->events = events_new();
-    (void)events_listen(f->events, on_event, f);
-    OK(store_open(&(struct store_options){ .path = path }, &f->store, &f->e));
-    open_gateway(f);
+    base_open(&f->base, on_event, f);
+    base_gateway(&f->base, NULL);
     *state = f;
     return 0;
-}
-
-static void empty(const char *path)
-{
-    char inner[512];
-    DIR *d = opendir(path);
-    for (struct dirent *x; d && (x = readdir(d));) {
-        (void)snprintf(inner, sizeof inner, "%s/%s", path, x->d_name);
-        if (!str_eq(x->d_name, ".") && !str_eq(x->d_name, ".."))
-            (void)unlink(inner);
-    }
-    if (d)
-        (void)closedir(d);
-    (void)rmdir(path);
 }
 
 static int end(void **state)
 {
     struct fixture *f = *state;
-    gateway_close(f->gateway);
-    store_close(f->store);
-    events_free(f->events);
-    json_decref(f->router.hosts);
-    empty(f->slots);
-    empty(f->dir);
-    error_done(&f->e);
+    gateway_close(f->base.gateway);
+    base_close(&f->base);
     free(f);
     return 0;
 }
@@ -103,9 +56,9 @@ static int put(struct fixture *f, const char *name, const char *domain, int inst
 {
     bool changed = false;
     _cleanup_json_ json_t *s = service(name, domain, instances);
-    error_done(&f->e);
-    f->e = ERROR_INIT;
-    int r = gateway_route_put(f->gateway, name, s, &changed, &f->e);
+    error_done(&f->base.e);
+    f->base.e = ERROR_INIT;
+    int r = gateway_route_put(f->base.gateway, name, s, &changed, &f->base.e);
     if (ret_changed)
         *ret_changed = changed;
     return r;
@@ -113,7 +66,7 @@ static int put(struct fixture *f, const char *name, const char *domain, int inst
 
 static int slot(struct fixture *f, const char *service, unsigned n, char ret[64])
 {
-    _cleanup_free_ char *path = str_printf("%s/%s.%u", f->slots, service, n), *text = NULL;
+    _cleanup_free_ char *path = str_printf("%s/%s.%u", f->base.slots, service, n), *text = NULL;
     if (file_read(path, 64, &text, NULL) < 0)
         return -1;
     str_copy(ret, 64, text);
@@ -123,7 +76,7 @@ static int slot(struct fixture *f, const char *service, unsigned n, char ret[64]
 static size_t files(struct fixture *f)
 {
     size_t n = 0;
-    DIR *d = opendir(f->slots);
+    DIR *d = opendir(f->base.slots);
     for (struct dirent *x; d && (x = readdir(d));)
         n += !str_eq(x->d_name, ".") && !str_eq(x->d_name, "..");
     (void)closedir(d);
@@ -151,16 +104,16 @@ static void a_switch_fills_all_slots_by_repeating(void **state)
     OK(put(f, "web", "web.example.org", 1, NULL));
     assert_int_equal(slot(f, "web", 1, text), 0);
     assert_false(address_good(text)); /* nobody yet, and no file is missing */
-    OK(gateway_upstreams_set(f->gateway, "web", (const char *[]){ "10.0.0.1:80", "10.0.0.2:80", "10.0.0.3:80" }, 3,
-                             &f->e));
+    OK(gateway_upstreams_set(f->base.gateway, "web", (const char *[]){ "10.0.0.1:80", "10.0.0.2:80", "10.0.0.3:80" }, 3,
+                             &f->base.e));
     for (unsigned i = 1; i <= 12; i++) {
         assert_int_equal(slot(f, "web", i, text), 0);
         each[text[7] - '1']++;
     }
     assert_true(each[0] == 4 && each[1] == 4 && each[2] == 4);
-    OK(gateway_upstreams_set(f->gateway, "web", (const char *[]){ "10.0.0.2:80" }, 1, &f->e));
+    OK(gateway_upstreams_set(f->base.gateway, "web", (const char *[]){ "10.0.0.2:80" }, 1, &f->base.e));
     _cleanup_json_ json_t *now = NULL;
-    OK(gateway_upstreams_get(f->gateway, "web", &now, &f->e));
+    OK(gateway_upstreams_get(f->base.gateway, "web", &now, &f->base.e));
     assert_int_equal(json_array_size(now), 1);
     assert_int_equal(files(f), 12); /* nothing half-done is left beside them */
 }
@@ -170,15 +123,15 @@ static void what_is_no_address_switches_nothing(void **state)
     struct fixture *f = *state;
     char text[64];
     OK(put(f, "web", "web.example.org", 1, NULL));
-    OK(gateway_upstreams_set(f->gateway, "web", (const char *[]){ "10.0.0.1:80" }, 1, &f->e));
+    OK(gateway_upstreams_set(f->base.gateway, "web", (const char *[]){ "10.0.0.1:80" }, 1, &f->base.e));
     assert_int_equal(
-        gateway_upstreams_set(f->gateway, "web", (const char *[]){ "10.0.0.2:80", "10.0.0.3:1-9" }, 2, &f->e),
+        gateway_upstreams_set(f->base.gateway, "web", (const char *[]){ "10.0.0.2:80", "10.0.0.3:1-9" }, 2, &f->base.e),
         -ERR_VALIDATION);
     for (unsigned i = 1; i <= 12; i++) {
         assert_int_equal(slot(f, "web", i, text), 0);
         assert_string_equal(text, "10.0.0.1:80");
     }
-    assert_int_equal(gateway_upstreams_set(f->gateway, "none", (const char *[]){ "10.0.0.2:80" }, 1, &f->e),
+    assert_int_equal(gateway_upstreams_set(f->base.gateway, "none", (const char *[]){ "10.0.0.2:80" }, 1, &f->base.e),
                      -ERR_NOT_FOUND);
 }
 
@@ -187,16 +140,16 @@ static void nobody_and_waiting_differ_and_nobody_is_an_event(void **state)
     struct fixture *f = *state;
     char text[64];
     OK(put(f, "web", "web.example.org", 1, NULL));
-    OK(gateway_upstreams_set(f->gateway, "web", (const char *[]){ "10.0.0.1:80" }, 1, &f->e));
-    OK(gateway_upstreams_hold(f->gateway, "web", &f->e));
+    OK(gateway_upstreams_set(f->base.gateway, "web", (const char *[]){ "10.0.0.1:80" }, 1, &f->base.e));
+    OK(gateway_upstreams_hold(f->base.gateway, "web", &f->base.e));
     assert_int_equal(slot(f, "web", 7, text), 0);
     assert_string_equal(text, "");
     assert_int_equal(f->told[0], 0);
-    OK(gateway_upstreams_set(f->gateway, "web", NULL, 0, &f->e));
+    OK(gateway_upstreams_set(f->base.gateway, "web", NULL, 0, &f->base.e));
     assert_int_equal(slot(f, "web", 7, text), 0);
     assert_string_not_equal(text, "");
     assert_int_equal(f->told[0], 1);
-    OK(gateway_upstreams_set(f->gateway, "web", NULL, 0, &f->e));
+    OK(gateway_upstreams_set(f->base.gateway, "web", NULL, 0, &f->base.e));
     assert_int_equal(f->told[0], 1);
 }
 
@@ -205,19 +158,20 @@ static void what_a_killed_hub_left_does_no_harm(void **state)
 {
     struct fixture *f = *state;
     char text[64];
-    _cleanup_free_ char *live = str_printf("%s/web.3", f->slots), *staged = str_printf("%s/.web.new0", f->slots),
-                        *half = str_printf("%s/.web.1.link", f->slots);
+    _cleanup_free_ char *live = str_printf("%s/web.3", f->base.slots),
+                        *staged = str_printf("%s/.web.new0", f->base.slots),
+                        *half = str_printf("%s/.web.1.link", f->base.slots);
     OK(put(f, "web", "web.example.org", 1, NULL));
-    OK(gateway_upstreams_set(f->gateway, "web", (const char *[]){ "10.0.0.1:80" }, 1, &f->e));
+    OK(gateway_upstreams_set(f->base.gateway, "web", (const char *[]){ "10.0.0.1:80" }, 1, &f->base.e));
     assert_int_equal(link(live, staged), 0);
     assert_int_equal(link(live, half), 0);
     OK(put(f, "web-2", "web-2.example.org", 1, NULL));
-    OK(gateway_upstreams_set(f->gateway, "web", (const char *[]){ "10.0.0.2:80", "10.0.0.1:80" }, 2, &f->e));
+    OK(gateway_upstreams_set(f->base.gateway, "web", (const char *[]){ "10.0.0.2:80", "10.0.0.1:80" }, 2, &f->base.e));
     for (unsigned i = 1; i <= 12; i++) {
         assert_int_equal(slot(f, "web", i, text), 0);
         assert_string_equal(text, i % 2 ? "10.0.0.2:80" : "10.0.0.1:80");
     }
-    OK(gateway_route_forget(f->gateway, "web", &f->e));
+    OK(gateway_route_forget(f->base.gateway, "web", &f->base.e));
     assert_int_equal(files(f), 12); /* those of web-2 are not web's */
 }
 
@@ -228,17 +182,17 @@ static void the_same_again_costs_nothing_and_survives_a_restart(void **state)
     char url[128];
     OK(put(f, "web", "Web.Example.org", 1, &changed));
     assert_true(changed);
-    int applied = f->router.applied;
+    int applied = f->base.router.applied;
     OK(put(f, "web", "web.example.org", 3, &changed)); /* scaled: no other configuration */
     assert_false(changed);
-    gateway_close(f->gateway);
-    open_gateway(f);
-    gateway_turn(f->gateway);
-    assert_int_equal(f->router.routes, 1);
+    gateway_close(f->base.gateway);
+    base_gateway(&f->base, NULL);
+    gateway_turn(f->base.gateway);
+    assert_int_equal(f->base.router.routes, 1);
     OK(put(f, "web", "web.example.org", 1, &changed));
     assert_false(changed);
-    assert_int_equal(f->router.applied, applied + 1); /* the first comparison of the new run */
-    assert_true(gateway_url(f->gateway, "web", url, sizeof url));
+    assert_int_equal(f->base.router.applied, applied + 1); /* the first comparison of the new run */
+    assert_true(gateway_url(f->base.gateway, "web", url, sizeof url));
     assert_string_equal(url, "http://web.example.org:8080");
 }
 
@@ -248,7 +202,7 @@ static void more_instances_than_slots_get_more_and_keep_them(void **state)
     bool changed = false;
     char text[64];
     OK(put(f, "web", "web.example.org", 1, NULL));
-    OK(gateway_upstreams_set(f->gateway, "web", (const char *[]){ "10.0.0.1:80" }, 1, &f->e));
+    OK(gateway_upstreams_set(f->base.gateway, "web", (const char *[]){ "10.0.0.1:80" }, 1, &f->base.e));
     OK(put(f, "web", "web.example.org", 20, &changed));
     assert_true(changed);
     assert_int_equal(slot(f, "web", 32, text), 0);
@@ -261,17 +215,17 @@ static void a_refused_route_is_as_it_was(void **state)
 {
     struct fixture *f = *state;
     OK(put(f, "web", "web.example.org", 1, NULL));
-    f->router.refuses = "web";
+    f->base.router.refuses = "web";
     assert_int_equal(put(f, "web", "other.example.org", 1, NULL), -ERR_UPSTREAM);
-    assert_non_null(strstr(f->e.message, "no taste"));
+    assert_non_null(strstr(f->base.e.message, "no taste"));
     assert_int_equal(f->told[1], 1);
-    f->router.refuses = "new";
+    f->base.router.refuses = "new";
     assert_int_equal(put(f, "new", "new.example.org", 1, NULL), -ERR_UPSTREAM);
-    gateway_turn(f->gateway);
-    gateway_close(f->gateway);
-    open_gateway(f);
-    assert_int_equal(map_size(f->gateway->routes), 1);
-    const struct route *x = map_get(f->gateway->routes, "web");
+    gateway_turn(f->base.gateway);
+    gateway_close(f->base.gateway);
+    base_gateway(&f->base, NULL);
+    assert_int_equal(map_size(f->base.gateway->routes), 1);
+    const struct route *x = map_get(f->base.gateway->routes, "web");
     assert_string_equal(json_string_value(json_array_get(x->domains, 0)), "web.example.org");
 }
 
@@ -279,14 +233,14 @@ static void a_router_that_is_away_leaves_all_as_it_was(void **state)
 {
     struct fixture *f = *state;
     OK(put(f, "web", "web.example.org", 1, NULL));
-    f->router.away = true;
+    f->base.router.away = true;
     _cleanup_json_ json_t *s = service("new", "new.example.org", 1);
-    assert_int_equal(gateway_route_check(f->gateway, "new", s, &f->e), -ERR_UNAVAILABLE);
+    assert_int_equal(gateway_route_check(f->base.gateway, "new", s, &f->base.e), -ERR_UNAVAILABLE);
     assert_int_equal(put(f, "new", "new.example.org", 1, NULL), -ERR_UNAVAILABLE);
-    assert_int_equal(map_size(f->gateway->routes), 1);
-    f->router.away = false;
-    gateway_turn(f->gateway);
-    assert_int_equal(f->router.routes, 1);
+    assert_int_equal(map_size(f->base.gateway->routes), 1);
+    f->base.router.away = false;
+    gateway_turn(f->base.gateway);
+    assert_int_equal(f->base.router.routes, 1);
 }
 
 static void a_domain_belongs_to_one_service(void **state)
@@ -294,9 +248,9 @@ static void a_domain_belongs_to_one_service(void **state)
     struct fixture *f = *state;
     OK(put(f, "web", "web.example.org", 1, NULL));
     _cleanup_json_ json_t *thief = service("thief", "WEB.example.org", 1), *bad = service("bad", "a..example.org", 1);
-    assert_int_equal(gateway_route_check(f->gateway, "thief", thief, &f->e), -ERR_CONFLICT);
+    assert_int_equal(gateway_route_check(f->base.gateway, "thief", thief, &f->base.e), -ERR_CONFLICT);
     assert_int_equal(put(f, "thief", "WEB.example.org", 1, NULL), -ERR_CONFLICT);
-    assert_int_equal(gateway_route_check(f->gateway, "bad", bad, &f->e), -ERR_VALIDATION);
+    assert_int_equal(gateway_route_check(f->base.gateway, "bad", bad, &f->base.e), -ERR_VALIDATION);
     assert_int_equal(put(f, "../etc", "x.example.org", 1, NULL), -ERR_VALIDATION);
 }
 
@@ -304,12 +258,12 @@ static void O08_what_is_lost_is_brought_back(void **state)
 {
     struct fixture *f = *state;
     OK(put(f, "web", "web.example.org", 1, NULL));
-    int applied = f->router.applied;
-    gateway_turn(f->gateway);
-    assert_int_equal(f->router.applied, applied);
-    f->router.lost = true;
-    gateway_turn(f->gateway);
-    assert_int_equal(f->router.applied, applied + 1);
+    int applied = f->base.router.applied;
+    gateway_turn(f->base.gateway);
+    assert_int_equal(f->base.router.applied, applied);
+    f->base.router.lost = true;
+    gateway_turn(f->base.gateway);
+    assert_int_equal(f->base.router.applied, applied + 1);
     assert_true(f->told[2] == 1 && f->told[3] == 1);
 }
 
@@ -327,7 +281,7 @@ static void *put_one(void *arg)
     struct error e = ERROR_INIT;
     (void)snprintf(domain, sizeof domain, "%s.example.org", p->name);
     _cleanup_json_ json_t *s = service(p->name, domain, 1);
-    p->result = gateway_route_put(p->f->gateway, p->name, s, &changed, &e);
+    p->result = gateway_route_put(p->f->base.gateway, p->name, s, &changed, &e);
     error_done(&e);
     return NULL;
 }
@@ -338,9 +292,9 @@ static void changes_that_come_together_are_one(void **state)
     enum { N = 12 };
     pthread_t threads[N];
     struct putter putters[N];
-    OK(gateway_start(f->gateway, &f->e));
+    OK(gateway_start(f->base.gateway, &f->base.e));
     OK(put(f, "first", "first.example.org", 1, NULL));
-    int before = f->router.applied;
+    int before = f->base.router.applied;
     for (int i = 0; i < N; i++) {
         putters[i] = (struct putter){ .f = f };
         (void)snprintf(putters[i].name, sizeof putters[i].name, "s%d", i);
@@ -350,8 +304,8 @@ static void changes_that_come_together_are_one(void **state)
         (void)pthread_join(threads[i], NULL);
         assert_int_equal(putters[i].result, 0);
     }
-    assert_int_equal(f->router.routes, N + 1);
-    assert_true(f->router.applied - before <= N / 2);
+    assert_int_equal(f->base.router.routes, N + 1);
+    assert_true(f->base.router.applied - before <= N / 2);
 }
 
 static void what_was_counted_is_added_up_over_changes(void **state)
@@ -360,16 +314,16 @@ static void what_was_counted_is_added_up_over_changes(void **state)
     static const double counted[] = { 5, 9, 2, 3 }; /* it began anew before the third */
     double sum = 0;
     for (size_t i = 0; i < ARRAY_LEN(counted); i++) {
-        json_decref(f->router.hosts);
-        f->router.hosts = json_pack("{s:{s:f}}", "a.b", "2xx", counted[i]);
-        _cleanup_json_ json_t *all = gateway_figures(f->gateway);
+        json_decref(f->base.router.hosts);
+        f->base.router.hosts = json_pack("{s:{s:f}}", "a.b", "2xx", counted[i]);
+        _cleanup_json_ json_t *all = gateway_figures(f->base.gateway);
         sum = json_num(json_object_get(json_object_get(all, "hosts"), "a.b"), "2xx", 0);
     }
     assert_true(sum == 9 + 3);
-    json_decref(f->router.hosts);
-    f->router.hosts = json_object(); /* it does not know the host any more */
-    json_decref(gateway_figures(f->gateway));
-    _cleanup_json_ json_t *all = gateway_figures(f->gateway);
+    json_decref(f->base.router.hosts);
+    f->base.router.hosts = json_object(); /* it does not know the host any more */
+    json_decref(gateway_figures(f->base.gateway));
+    _cleanup_json_ json_t *all = gateway_figures(f->base.gateway);
     assert_true(json_num(json_object_get(json_object_get(all, "hosts"), "a.b"), "2xx", 0) == 12);
 }
 
@@ -385,10 +339,10 @@ static void drained_is_nothing_in_flight_and_no_connection(void **state)
                 getsockname(listener, (struct sockaddr *)&a, &size) == 0);
     assert_true(pipe(up) == 0 && pipe(down) == 0);
     (void)snprintf(address, sizeof address, "127.0.0.1:%u", ntohs(a.sin_port));
-    f->router.in_flight = 1;
-    assert_int_equal(gateway_drained(f->gateway, address, &f->e), 0);
-    f->router.in_flight = 0;
-    assert_int_equal(gateway_drained(f->gateway, address, &f->e), 1);
+    f->base.router.in_flight = 1;
+    assert_int_equal(gateway_drained(f->base.gateway, address, &f->base.e), 0);
+    f->base.router.in_flight = 0;
+    assert_int_equal(gateway_drained(f->base.gateway, address, &f->base.e), 1);
     pid_t child = fork();
     if (child == 0) {
         int fd = socket(AF_INET, SOCK_STREAM, 0);
@@ -397,12 +351,12 @@ static void drained_is_nothing_in_flight_and_no_connection(void **state)
         _exit(good ? 0 : 1);
     }
     assert_int_equal(read(up[0], &byte, 1), 1);
-    assert_int_equal(gateway_drained(f->gateway, address, &f->e), 0);
+    assert_int_equal(gateway_drained(f->base.gateway, address, &f->base.e), 0);
     assert_int_equal(write(down[1], "x", 1), 1);
     int status = 0;
     assert_int_equal(waitpid(child, &status, 0), child);
-    assert_int_equal(gateway_drained(f->gateway, address, &f->e), 1);
-    assert_int_equal(gateway_drained(f->gateway, "nonsense", &f->e), -ERR_VALIDATION);
+    assert_int_equal(gateway_drained(f->base.gateway, address, &f->base.e), 1);
+    assert_int_equal(gateway_drained(f->base.gateway, "nonsense", &f->base.e), -ERR_VALIDATION);
     for (int i = 0; i < 2; i++)
         (void)close(up[i]), (void)close(down[i]);
     (void)close(listener);
@@ -415,13 +369,14 @@ static void without_a_router_nothing_is_routed(void **state)
     char url[64];
     struct gateway *g = NULL;
     _cleanup_json_ json_t *s = service("web", "web.example.org", 1);
-    OK(gateway_open(&(struct gateway_options){ .store = f->store, .slot_directory = "/nowhere/at/all" }, &g, &f->e));
-    OK(gateway_start(g, &f->e));
+    OK(gateway_open(&(struct gateway_options){ .store = f->base.store, .slot_directory = "/nowhere/at/all" }, &g,
+                    &f->base.e));
+    OK(gateway_start(g, &f->base.e));
     assert_false(gateway_wants_route(g, s));
-    OK(gateway_route_check(g, "web", s, &f->e));
-    OK(gateway_route_put(g, "web", s, &changed, &f->e));
+    OK(gateway_route_check(g, "web", s, &f->base.e));
+    OK(gateway_route_put(g, "web", s, &changed, &f->base.e));
     assert_false(changed);
-    OK(gateway_route_forget(g, "web", &f->e));
+    OK(gateway_route_forget(g, "web", &f->base.e));
     assert_false(gateway_url(g, "web", url, sizeof url));
     assert_null(gateway_route_rendered(g, "web"));
     gateway_close(g);

@@ -6,31 +6,16 @@
 
 #include <cmocka.h>
 
-#include "fake_router.h"
-#include "gateway/internal.h"
+#include "gateway_fixture.h"
 #include "runtime/internal.h"
 
-#include <dirent.h>
-#include <stdio.h>
-#include <unistd.h>
-
 struct fixture {
-    char dir[64], slots[96], ids[3][37];
-    struct store *store;
-    struct events *events;
+    struct base base;
+    char ids[3][37];
     struct runtime *runtime;
-    struct fake_router router;
-    struct gateway *gateway;
-    struct error e;
     bool busy;
     _Atomic int unavailable;
 };
-
-#define OK(expression)                                  \
-    do {                                                \
-        if ((expression) < 0)                           \
-            fail_msg(#expression ": %s", f->e.message); \
-    } while (0)
 
 static void on_event(void *ctx, const char *type, const char *id UNUSED, const char *data UNUSED, size_t len UNUSED)
 {
@@ -61,69 +46,38 @@ static void add_instance(struct fixture *f, int i)
     (void)json_put(d, "networking.address", json_string(address));
     (void)json_put(d, "status.deployment", json_string("running"));
     (void)json_put(d, "status.health", json_string("healthy"));
-    OK(runtime_service_save(f->runtime, d, -1, &x, &f->e));
+    OK(runtime_service_save(f->runtime, d, -1, &x, &f->base.e));
     str_copy(f->ids[i], sizeof f->ids[i], x->id);
     entity_unref(x);
 }
 
 static int start(void **state)
 {
-    char path[96];
     bool changed = false;
     struct fixture *f = calloc(1, sizeof *f);
-    str_copy(f->dir, sizeof f->dir, "/tmp/hb-keeper-XXXXXX");
-    assert_non_null(mkdtemp(f->dir));
-    (void)snprintf(path, sizeof path, "%s/hub.db", f->dir);
-    (void)snprintf(f->slots, sizeof f->slots, "%s/upstreams", f->dir);
-    fake_router_init(&f->router);
-    f->events = events_new();
-    (void)events_listen(f->events, on_event, f);
-    OK(store_open(&(struct store_options){ .path = path }, &f->store, &f->e));
+    base_open(&f->base, on_event, f);
     OK(runtime_open(
         &(struct runtime_options){
-            .store = f->store, .events = f->events, .version = "test", .data_directory = f->dir },
-        &f->runtime, &f->e));
+            .store = f->base.store, .events = f->base.events, .version = "test", .data_directory = f->base.dir },
+        &f->runtime, &f->base.e));
     runtime_set_busy(f->runtime, is_busy, f);
     for (int i = 0; i < 3; i++)
         add_instance(f, i);
-    OK(gateway_open(&(struct gateway_options){ .store = f->store,
-                                               .events = f->events,
-                                               .runtime = f->runtime,
-                                               .router = &f->router.router,
-                                               .slot_directory = f->slots },
-                    &f->gateway, &f->e));
+    base_gateway(&f->base, f->runtime);
     _cleanup_json_ json_t *s =
         json_pack("{s:s, s:i, s:{s:[s]}}", "name", "web", "instances", 3, "networking", "domains", "web.example.org");
-    OK(gateway_route_put(f->gateway, f->ids[0], s, &changed, &f->e));
-    gateway_keep(f->gateway, f->ids[0]);
+    OK(gateway_route_put(f->base.gateway, f->ids[0], s, &changed, &f->base.e));
+    gateway_keep(f->base.gateway, f->ids[0]);
     *state = f;
     return 0;
-}
-
-static void empty(const char *path)
-{
-    char inner[512];
-    DIR *d = opendir(path);
-    for (struct dirent *x; d && (x = readdir(d));) {
-        (void)snprintf(inner, sizeof inner, "%s/%s", path, x->d_name);
-        if (!str_eq(x->d_name, ".") && !str_eq(x->d_name, ".."))
-            (void)unlink(inner);
-    }
-    if (d)
-        (void)closedir(d);
-    (void)rmdir(path);
 }
 
 static int end(void **state)
 {
     struct fixture *f = *state;
-    gateway_close(f->gateway);
+    gateway_close(f->base.gateway);
     runtime_close(f->runtime);
-    store_close(f->store);
-    events_free(f->events);
-    empty(f->slots);
-    empty(f->dir);
-    error_done(&f->e);
+    base_close(&f->base);
     free(f);
     return 0;
 }
@@ -141,7 +95,7 @@ static int put_text(json_t *document, void *ctx)
 static void set(struct fixture *f, int i, const char *path, const char *text)
 {
     struct wanted w = { path, text };
-    OK(runtime_service_change(f->runtime, f->ids[i], put_text, &w, NULL, &f->e));
+    OK(runtime_service_change(f->runtime, f->ids[i], put_text, &w, NULL, &f->base.e));
 }
 
 /* "1 3": the instances that the slots name, after the keeper has looked because of instance `i`. */
@@ -151,8 +105,8 @@ static void expect(struct fixture *f, int i, const char *numbers)
     size_t k;
     json_t *x;
     _cleanup_json_ json_t *now = NULL;
-    gateway_keep(f->gateway, f->ids[i]);
-    OK(gateway_upstreams_get(f->gateway, f->ids[0], &now, &f->e));
+    gateway_keep(f->base.gateway, f->ids[i]);
+    OK(gateway_upstreams_get(f->base.gateway, f->ids[0], &now, &f->base.e));
     json_array_foreach (now, k, x)
         (void)snprintf(got + strlen(got), sizeof got - strlen(got), "%s%s", k ? " " : "", json_string_value(x));
     assert_string_equal(got, numbers);
@@ -177,14 +131,14 @@ static void one_that_fails_leaves_and_returns(void **state)
     set(f, 2, "status.deployment", "stopped");
     expect(f, 2, A " " B);
     assert_int_equal(f->unavailable, 0);
-    assert_int_equal(f->router.applied, 1); /* none of it is a change of the router's configuration */
+    assert_int_equal(f->base.router.applied, 1); /* none of it is a change of the router's configuration */
 }
 
 static void nobody_is_told_once_and_a_start_is_waited_for(void **state)
 {
     struct fixture *f = *state;
     char text[64];
-    _cleanup_free_ char *first = str_printf("%s/%s.1", f->slots, f->ids[0]), *slot = NULL;
+    _cleanup_free_ char *first = str_printf("%s/%s.1", f->base.slots, f->ids[0]), *slot = NULL;
     for (int i = 0; i < 3; i++)
         set(f, i, "status.health", "unhealthy");
     expect(f, 0, "");
