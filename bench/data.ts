@@ -1,5 +1,6 @@
 // Nodes and services as the hub itself would have stored them, written into the database of a hub that is stopped.
 import { randomUUID } from 'node:crypto';
+import { writeFileSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 import { join } from 'node:path';
 import { Hub, type HubOptions } from '../tests/support/hub.ts';
@@ -72,12 +73,12 @@ function fill(dataDir: string, nodes: number, services: number): void {
 /** Replies are not checked and a key may ask without end, as else the checking and the refusals would be measured. */
 export const unlimited = { HBCLOUD_VALIDATE_REPLIES: '0', HBCLOUD_RATE_KNOWN: '0' };
 
-/** A hub that knows so many nodes (its own is one of them) and services. */
-export async function hubWith(nodes: number, services: number, { env, ...options }: HubOptions = {}): Promise<Hub> {
+/** A hub whose database `rows` filled while it was stopped. */
+async function filled({ env, ...options }: HubOptions, rows: (hub: Hub) => void): Promise<Hub> {
   const hub = await Hub.start({ ...options, env: { ...unlimited, ...env }, timeout: 60_000 });
   try {
     await hub.stop();
-    fill(hub.dataDir, nodes - 1, services);
+    rows(hub);
     await hub.restart();
     return hub;
   } catch (error) {
@@ -85,3 +86,26 @@ export async function hubWith(nodes: number, services: number, { env, ...options
     throw error;
   }
 }
+
+/** A hub that knows so many nodes (its own is one of them) and services. */
+export const hubWith = (nodes: number, services: number, options: HubOptions = {}): Promise<Hub> => filled(options, (hub) => fill(hub.dataDir, nodes - 1, services));
+
+export const routedDomain = (i: number): string => `routed-${digits(i)}.example.org`;
+
+/** A hub that wants so many routes, a domain each, that all lead to one address; their services have no rows. */
+export const hubWithRoutes = (routes: number, address: string, options: HubOptions): Promise<Hub> =>
+  filled(options, (hub) => {
+    const db = new DatabaseSync(join(hub.dataDir, 'hub.db'));
+    try {
+      db.exec('PRAGMA synchronous = OFF; BEGIN');
+      const add = db.prepare("INSERT INTO gateway_routes (service_id, name, domains, networking, slots, judged, accepted, reason, updated_at) VALUES (?, ?, ?, '{}', 12, 0, 0, '', ?)");
+      for (let i = 0; i < routes; i++) {
+        const id = randomUUID();
+        add.run(id, `routed-${digits(i)}`, JSON.stringify([routedDomain(i)]), Date.now());
+        for (let slot = 1; slot <= 12; slot++) writeFileSync(join(hub.dataDir, 'upstreams', `${id}.${slot}`), address);
+      }
+      db.exec('COMMIT');
+    } finally {
+      db.close();
+    }
+  });
