@@ -59,7 +59,7 @@ static int check_name(const char *name, struct error *e)
 static int number(struct store_conn *c, int64_t *ret, struct error *e, const char *sql, const char *name)
 {
     _cleanup_rows_ struct store_rows *rows = NULL;
-    int r = name ? store_query(c, e, &rows, sql, "t", name) : store_query(c, e, &rows, sql, "");
+    int r = store_query(c, e, &rows, sql, "t", name);
     if (r == 0 && (r = rows_next(rows, e)) >= 0) {
         *ret = r == 1 ? rows_int(rows, 0) : 0;
         r = 0;
@@ -71,11 +71,11 @@ static int number(struct store_conn *c, int64_t *ret, struct error *e, const cha
 
 static int next_version(struct store_conn *c, const char *name, int64_t now, int64_t *ret, struct error *e)
 {
-    int64_t latest = 0, names = 0;
+    int64_t latest = 0, others = 0;
     int r = number(c, &latest, e, "SELECT latest FROM secrets WHERE name = $1", name);
-    if (r == 0 && latest == 0)
-        r = number(c, &names, e, "SELECT COUNT(DISTINCT name) FROM secret_versions", NULL);
-    if (r == 0 && names >= SECRETS_MAX)
+    if (r == 0)
+        r = number(c, &others, e, "SELECT COUNT(DISTINCT name) FROM secret_versions WHERE name <> $1", name);
+    if (r == 0 && others >= SECRETS_MAX)
         r = error_set(e, ERR_CONFLICT, "There are %d secrets already; remove one that is not used.", SECRETS_MAX);
     if (r == 0)
         r = store_exec(c, e,
@@ -246,6 +246,33 @@ static int check_unused(struct store_conn *c, const char *name, int64_t version,
                      (long long)rows_int(rows, 0), name, rows_text(rows, 1));
 }
 
+/* A node's container engine is reached with the newest version of what its row names, whichever that is: no version
+ * is noted for it as for a release, the rows are asked. */
+static bool is_named_by(const json_t *engine, const char *name)
+{
+    return str_eq(json_str(engine, "key.secret"), name) || str_eq(json_str(engine, "certificate.secret"), name) ||
+           str_eq(json_str(engine, "authority.secret"), name);
+}
+
+static int check_no_node(struct store_conn *c, const char *name, int64_t version, struct error *e)
+{
+    int64_t newest = 0;
+    _cleanup_rows_ struct store_rows *rows = NULL;
+    int r = number(c, &newest, e, "SELECT MAX(version) FROM secret_versions WHERE name = $1", name);
+    if (r < 0 || (version && version != newest))
+        return r;
+    r = store_query(c, e, &rows, "SELECT name, engine FROM infrastructure_nodes WHERE engine IS NOT NULL", "");
+    while (r == 0 && (r = rows_next(rows, e)) == 1) {
+        _cleanup_json_ json_t *engine = rows_json(rows, 1);
+        r = is_named_by(engine, name) ? error_set(e, ERR_CONFLICT,
+                                                  "The container engine of node %.128s is reached with %s. Change the "
+                                                  "node's `engine` first, then delete it.",
+                                                  rows_text(rows, 0), name)
+                                      : 0;
+    }
+    return r;
+}
+
 int secrets_delete(struct secrets *s, const char *name, int64_t version, struct error *e)
 {
     _cleanup_conn_ struct store_conn *c = NULL;
@@ -256,6 +283,8 @@ int secrets_delete(struct secrets *s, const char *name, int64_t version, struct 
         r = forget_orphans(c, e);
     if (r == 0)
         r = check_unused(c, name, version, e);
+    if (r == 0)
+        r = check_no_node(c, name, version, e);
     if (r == 0)
         r = store_exec(c, e, "DELETE FROM secret_versions WHERE name = $1 AND (version = $2 OR $2 = 0)", "ti", name,
                        version);

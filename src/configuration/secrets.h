@@ -27,7 +27,8 @@ int secrets_set(struct secrets *s, const char *name, const struct secret *value,
 /* version 0: the newest. ERR_NOT_FOUND names secret and version. `ret_version` may be NULL. */
 int secrets_get(struct secrets *s, const char *name, int64_t version, struct secret **ret, int64_t *ret_version,
                 struct error *e);
-/* version 0: all of them. ERR_NOT_FOUND; ERR_CONFLICT while a kept release uses one. */
+/* version 0: all of them. ERR_NOT_FOUND; ERR_CONFLICT while a kept release uses one, or a node's engine
+ * is reached with it (by its newest version). */
 int secrets_delete(struct secrets *s, const char *name, int64_t version, struct error *e);
 
 /* Within the caller's write transaction: the release needs this version from now on (ERR_NOT_FOUND when it is gone),

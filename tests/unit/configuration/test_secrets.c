@@ -182,6 +182,27 @@ static void releases_of_a_removed_service_hold_nothing(void **state)
     assert_int_equal(secrets_delete(f->secrets, "token", 0, NULL), 0);
 }
 
+/* Without its key a node could not be reached any more; older versions than the one that is taken may go. */
+static void what_reaches_a_node_s_engine_stays(void **state)
+{
+    struct fixture *f = *state;
+    struct error e = ERROR_INIT;
+    (void)set(f, "attic-key", "one", 3);
+    (void)set(f, "attic-key", "two", 3);
+    sql(f,
+        "INSERT INTO infrastructure_nodes (id, name, type, provider, resources, networking, status, monitoring, metadata, "
+        "labels, engine, created_at, updated_at) VALUES ('n', 'attic', 'spoke', 'other', '{}', '{}', 'active', '{}', "
+        "'{}', '{}', '{\"kind\":\"ssh\",\"key\":{\"secret\":\"attic-key\"}}', $1, $1)",
+        clock_now_ms());
+    assert_int_equal(secrets_delete(f->secrets, "attic-key", 0, &e), -ERR_CONFLICT);
+    assert_non_null(strstr(e.message, "node attic"));
+    error_done(&e);
+    assert_int_equal(secrets_delete(f->secrets, "attic-key", 2, NULL), -ERR_CONFLICT);
+    assert_int_equal(secrets_delete(f->secrets, "attic-key", 1, NULL), 0);
+    sql(f, "UPDATE infrastructure_nodes SET engine = NULL, updated_at = $1", clock_now_ms());
+    assert_int_equal(secrets_delete(f->secrets, "attic-key", 0, NULL), 0);
+}
+
 /* A release that names version 2 never gets another value than the one it was made with. */
 static void a_number_is_never_used_again(void **state)
 {
@@ -298,6 +319,7 @@ int main(void)
         CASE(what_is_too_long_or_badly_named_is_refused),
         CASE(a_version_that_a_kept_release_uses_stays),
         CASE(releases_of_a_removed_service_hold_nothing),
+        CASE(what_reaches_a_node_s_engine_stays),
         CASE(a_number_is_never_used_again),
         CASE(old_versions_make_room_but_not_those_in_use),
         CASE(a_sealed_value_is_bound_to_its_place),
