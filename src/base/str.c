@@ -278,7 +278,7 @@ static int write_all(int fd, const char *bytes, size_t len)
     return fsync(fd) < 0 ? -errno : 0;
 }
 
-static void sync_directory_of(const char *path)
+void file_sync_directory_of(const char *path)
 {
     _cleanup_free_ char *dir = strdup(path);
     char *slash = dir ? strrchr(dir, '/') : NULL;
@@ -303,6 +303,6 @@ int file_write_atomic(const char *path, const void *bytes, size_t len, unsigned 
     if (r < 0)
         (void)unlink(temporary);
     else
-        sync_directory_of(path);
+        file_sync_directory_of(path);
     return r;
 }

@@ -34,5 +34,7 @@ int base64url_decode(const char *text, size_t len, uint8_t *ret, size_t size, si
 int file_read(const char *path, size_t limit, char **ret, size_t *ret_len);
 /* Writes through a temporary file, fsync and rename, so readers see the old or the new, whole. */
 int file_write_atomic(const char *path, const void *bytes, size_t len, unsigned mode);
+/* After a rename to `path`: its new name is on the disk, as far as the file system offers that. */
+void file_sync_directory_of(const char *path);
 
 #endif

@@ -241,6 +241,8 @@ static int write_file(struct volumes *v, const struct job *job, struct container
     close_writer(w, sha256);
     if (r == 0 && rename(part, whole) < 0)
         r = error_errno(e, -errno, "Writing a snapshot");
+    if (r == 0) /* the volume may be removed next */
+        file_sync_directory_of(whole);
     if (r == 0)
         r = record(v, job, s, w, sha256, e);
     if (r < 0) {
