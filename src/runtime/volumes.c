@@ -5,7 +5,6 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -64,8 +63,7 @@ struct nodes {
 static bool collect(const struct row *row, void *ctx)
 {
     struct nodes *nodes = ctx;
-    (void)atomic_fetch_add(&row->entity->refs, 1);
-    nodes->list[nodes->n++] = row->entity;
+    nodes->list[nodes->n++] = entity_ref(row->entity);
     return nodes->n < NODES_MAX;
 }
 
