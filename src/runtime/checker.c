@@ -1,5 +1,5 @@
 #define LOG_ROOM "runtime"
-#include "runtime/internal.h"
+#include "runtime/node_engine.h"
 
 #include "base/log.h"
 
@@ -252,9 +252,10 @@ static void read_document(struct schedule *s, struct entity *x, const json_t *d)
 static void ask_engine(struct checker *k, struct schedule *s, const json_t *d)
 {
     struct engine_container c = { 0 };
-    struct container_engine *engine = NULL;
-    if (runtime_engine(k->runtime, json_str(d, "nodeId"), &engine, NULL) < 0 ||
-        engine->ops->inspect(engine, s->container_id, &c, NULL) < 0)
+    struct node_engine *n = node_engine_of(k->runtime, json_str(d, "nodeId"));
+    /* All checks wait for this thread: an engine that is silent is asked another time. */
+    if (!n || (!n->own_node && !node_engine_answers(n)) ||
+        n->base.ops->inspect(&n->base, s->container_id, &c, NULL) < 0)
         return;
     s->engine_asked = true;
     s->engine_decides = c.health != HEALTH_NONE;
