@@ -171,8 +171,8 @@ static int deploy_elsewhere(struct runtime *r, struct move *moves, size_t n, con
     if (res == 0)
         res = r->relocate(r->relocate_ctx, list[0]->id, reason, e);
     for (size_t i = 0; res < 0 && i < n; i++)
-        if (moves[i].before)
-            (void)runtime_service_change(r, moves[i].instance->id, move_back, &moves[i], NULL, NULL);
+        if (moves[i].before && runtime_service_change(r, moves[i].instance->id, move_back, &moves[i], NULL, NULL) < 0)
+            log_warn("Service %s was given another node, where it was not deployed.", moves[i].instance->name);
     for (size_t i = 0; i < n; i++)
         json_decref(moves[i].before);
     runtime_instances_free(list, have);
@@ -193,7 +193,8 @@ static size_t take_service(struct on_node *o, size_t at, const char *reason, str
     return n;
 }
 
-static void move_services(struct runtime *r, const char *node_id, const char *name)
+/* What stays is said once, not at each of the tries that follow. */
+static void move_services(struct runtime *r, const char *node_id, const char *name, bool first)
 {
     char reason[256];
     struct on_node o = services_on(r, node_id);
@@ -203,7 +204,8 @@ static void move_services(struct runtime *r, const char *node_id, const char *na
         struct move moves[INSTANCES_MAX];
         size_t n = o.list[i] ? take_service(&o, i, reason, moves) : 0;
         if (n && deploy_elsewhere(r, moves, n, reason, &e) < 0)
-            log_warn("Service %s stays on the lost node %s for now: %s", moves[0].instance->name, name, e.message);
+            log_write(first ? LOG_WARN : LOG_DEBUG, LOG_ROOM, "Service %s stays on the lost node %s for now: %s",
+                      moves[0].instance->name, name, e.message);
         else if (n)
             log_info("Service %s is deployed on another node: %s is lost.", moves[0].instance->name, name);
         for (size_t k = 0; k < n; k++)
@@ -273,7 +275,7 @@ static void look_after(struct steward *s, struct node_engine *n, bool retry)
     if (l.available && (str_eq(status, "offline") || str_eq(status, "degraded")))
         res = node_set_engine(r, n->node_id, &l.info, &e);
     if (l.lost && (l.newly || retry))
-        move_services(r, n->node_id, x->name);
+        move_services(r, n->node_id, x->name, l.newly);
     if (res == 0 && l.beat)
         res = node_beat(r, n->node_id, l.observed_ms, l.answered_ms, l.write, &e);
     if (res < 0)
