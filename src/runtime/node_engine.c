@@ -42,6 +42,7 @@ void node_engine_drop(struct node_engine *n)
 {
     struct container_engine *dead = NULL;
     (void)pthread_mutex_lock(&n->lock);
+    n->drops++;
     if (!n->own_node)
         link_unref_locked(TAKE(n->link), &dead);
     (void)pthread_mutex_unlock(&n->lock);
@@ -82,6 +83,9 @@ static int refuse_if_gone(struct node_engine *n, struct error *e)
 static int connect_now(struct node_engine *n, struct engine_link **ret, struct error *e)
 {
     struct runtime *r = n->runtime;
+    (void)pthread_mutex_lock(&n->lock);
+    unsigned drops = n->drops;
+    (void)pthread_mutex_unlock(&n->lock);
     _cleanup_entity_ struct entity *x = table_get(r->nodes, n->node_id);
     _cleanup_json_ json_t *d = x ? entity_document(x) : NULL;
     struct engine_link *l = calloc(1, sizeof *l);
@@ -95,7 +99,8 @@ static int connect_now(struct node_engine *n, struct engine_link **ret, struct e
     }
     (void)pthread_mutex_lock(&n->lock);
     l->refs = 1;
-    if (!n->gone) {
+    /* One that was dropped while it was made (the node's `engine` has changed) serves this call alone. */
+    if (!n->gone && n->drops == drops) {
         l->refs = 2;
         n->link = l;
     }
@@ -206,7 +211,6 @@ static struct node_engine *make(struct runtime *r, const char *node_id)
         *l = (struct engine_link){ .refs = 1, .borrowed = true, .engine = r->engine };
     n->link = l;
     n->answered_ms = n->beat_ms = n->written_ms = clock_mono_ms();
-    n->fence_before_ms = clock_now_ms();
     str_copy(n->state.reason, sizeof n->state.reason, "It was not asked yet.");
     (void)pthread_mutex_init(&n->connecting, NULL);
     (void)pthread_mutex_init(&n->comparing, NULL);
@@ -262,11 +266,19 @@ static size_t living_locked(const struct runtime *r)
     return n;
 }
 
+static int room_locked(const struct runtime *r, struct error *e)
+{
+    if (living_locked(r) < NODE_ENGINES_MAX)
+        return 0;
+    return error_set(e, ERR_CONFLICT, "There are %d nodes with a container engine already: no more are followed.",
+                     NODE_ENGINES_MAX);
+}
+
 static int add_locked(struct runtime *r, const char *node_id, struct error *e)
 {
-    if (living_locked(r) >= NODE_ENGINES_MAX)
-        return error_set(e, ERR_CONFLICT, "There are %d nodes with a container engine already: no more are followed.",
-                         NODE_ENGINES_MAX);
+    int res = room_locked(r, e);
+    if (res < 0)
+        return res;
     struct node_engine **list = realloc(r->engines, (r->engine_count + 1) * sizeof *list);
     if (list)
         r->engines = list;
@@ -277,11 +289,25 @@ static int add_locked(struct runtime *r, const char *node_id, struct error *e)
     return r->started ? start_threads(n, e) : 0;
 }
 
+static bool is_wanted(const struct runtime *r, const json_t *node)
+{
+    const char *kind = json_str(node, "engine.kind");
+    return str_eq(json_str(node, "id"), r->hub_id) ? r->engine != NULL : kind && !str_eq(kind, "none");
+}
+
+int node_engine_check(struct runtime *r, const json_t *node, struct error *e)
+{
+    (void)pthread_mutex_lock(&r->engine_lock);
+    bool another = is_wanted(r, node) && !find_locked(r, json_str(node, "id"));
+    int res = another ? room_locked(r, e) : 0;
+    (void)pthread_mutex_unlock(&r->engine_lock);
+    return res;
+}
+
 int node_engine_configure(struct runtime *r, const json_t *node, struct error *e)
 {
-    const char *id = json_str(node, "id"), *kind = json_str(node, "engine.kind");
-    bool wanted = str_eq(id, r->hub_id) ? r->engine != NULL : kind && !str_eq(kind, "none");
-    if (!wanted) {
+    const char *id = json_str(node, "id");
+    if (!is_wanted(r, node)) {
         node_engine_remove(r, id);
         return 0;
     }
@@ -308,10 +334,8 @@ void node_engine_remove(struct runtime *r, const char *node_id)
         n->stop = n->cut = true;
     }
     (void)pthread_mutex_unlock(&r->engine_lock);
-    if (!n)
-        return;
-    node_engine_drop(n);
-    node_engine_wake(n);
+    if (n)
+        node_engine_wake(n);
 }
 
 int node_engines_start(struct runtime *r, struct error *e)

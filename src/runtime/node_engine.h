@@ -26,6 +26,7 @@ struct node_engine {
     pthread_mutex_t lock; /* of all below */
     pthread_cond_t wake;  /* the monotonic clock's */
     struct engine_link *link;     /* NULL: not connected */
+    unsigned drops;               /* how often it was dropped */
     struct runtime_engine_state state;
     int64_t answered_ms;          /* monotonic; when it last did, or was first asked */
     int64_t beat_ms, written_ms;  /* monotonic: the reckoning of uptime */
@@ -38,9 +39,12 @@ struct node_engine {
     _Atomic bool stop, cut; /* cut: the stream of events is given up, to begin anew */
 };
 
+/* Before the node is saved: ERR_CONFLICT when its engine would be one too many. */
+int node_engine_check(struct runtime *r, const json_t *node, struct error *e);
 /* Makes the engine of a node and its threads (when the runtime runs), or lets it connect anew after a change of the
  * node's `engine`. With kind `none` it goes. */
 int node_engine_configure(struct runtime *r, const json_t *node, struct error *e);
+/* Does not wait: the follower's thread drops the connection. */
 void node_engine_remove(struct runtime *r, const char *node_id);
 int node_engines_start(struct runtime *r, struct error *e);
 void node_engines_stop(struct runtime *r); /* joins all threads */

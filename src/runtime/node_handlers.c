@@ -216,6 +216,8 @@ int node_create(void *room, struct request *rq, struct reply *rp, struct error *
     (void)pthread_mutex_lock(&r->write_lock);
     res = name_taken(r, json_str(body, "name"), "", e);
     if (res == 0)
+        res = node_engine_check(r, d, e);
+    if (res == 0)
         res = node_save(r, d, 1, true, "node.created", &x, e);
     (void)pthread_mutex_unlock(&r->write_lock);
     if (res == 0 && (res = node_engine_configure(r, d, e)) < 0)
@@ -277,8 +279,10 @@ int node_update(void *room, struct request *rq, struct reply *rp, struct error *
         res = check_engine(r, rq, old->id, e);
     if (res == 0) {
         change(d, request_body(rq));
-        res = node_save(r, d, old->version + 1, true, "node.updated", &x, e);
+        res = node_engine_check(r, d, e);
     }
+    if (res == 0)
+        res = node_save(r, d, old->version + 1, true, "node.updated", &x, e);
     (void)pthread_mutex_unlock(&r->write_lock);
     if (res == 0 && json_at(request_body(rq), "engine"))
         res = node_engine_configure(r, d, e);
@@ -363,6 +367,10 @@ int node_delete(void *room, struct request *rq, struct reply *rp, struct error *
         res = forget_sightings(r, x->id, e);
     if (res == 0)
         res = store_acquire(r->store, STORE_WRITE, &c, e);
+    if (res == 0)
+        res = store_exec(c, e, "DELETE FROM abandoned_instances WHERE node_id = $1", "t", x->id);
+    if (res == 0)
+        res = store_exec(c, e, "DELETE FROM volume_images WHERE node_id = $1", "t", x->id);
     if (res == 0)
         res = store_exec(c, e, "DELETE FROM infrastructure_nodes WHERE id = $1", "t", x->id);
     if (res == 0)

@@ -143,16 +143,40 @@ static bool collect_vanished(const struct row *row, void *ctx)
     return true;
 }
 
-/* A container that is gone: an unmanaged service goes with it, a managed one says so. */
-static void settle_vanished(struct runtime *r, const struct vanished *v, const char *id)
+/* The service's container, when it is gone. What a deployment has made since the list was read is not in it, and is
+ * there all the same: so the engine is asked once more. */
+static bool find_gone(struct node_engine *n, const struct vanished *v, const char *service_id, char *ret, size_t size)
 {
     struct error e = ERROR_INIT;
+    struct engine_container c = { 0 };
+    _cleanup_entity_ struct entity *x = table_get(n->runtime->services, service_id);
+    _cleanup_json_ json_t *d = x ? entity_document(x) : NULL;
+    const char *container = d ? json_str(d, "container.id") : NULL;
+    if (!container)
+        return false;
+    str_copy(ret, size, container);
+    if (v->gone)
+        return str_eq(container, v->gone);
+    int res = n->base.ops->inspect(&n->base, container, &c, &e);
+    if (res == 0)
+        engine_container_done(&c);
+    error_done(&e);
+    return res == -ERR_NOT_FOUND;
+}
+
+/* A container that is gone: an unmanaged service goes with it, a managed one says so. */
+static void settle_vanished(struct node_engine *n, const struct vanished *v, const char *id)
+{
+    struct runtime *r = n->runtime;
+    struct error e = ERROR_INIT;
+    char container_id[65];
     int res = 0;
+    if (!find_gone(n, v, id, container_id, sizeof container_id))
+        return;
     (void)pthread_mutex_lock(&r->write_lock);
     _cleanup_entity_ struct entity *x = table_get(r->services, id);
     _cleanup_json_ json_t *d = x ? entity_document(x) : NULL;
-    const char *container = d ? json_str(d, "container.id") : NULL;
-    bool gone = container && !is_listed(v, container);
+    bool gone = d && str_eq(json_str(d, "container.id"), container_id);
     if (gone && !json_flag(d, "managed", false)) {
         res = service_forget_locked(r, id, &e);
     } else if (gone && !str_eq(json_str(d, "status.deployment"), "deploying") &&
@@ -185,7 +209,7 @@ static void settle_all_vanished(struct node_engine *engine, const struct engine_
     v->gone = gone;
     table_walk(engine->runtime->services, collect_vanished, v);
     for (size_t i = 0; i < v->found; i++)
-        settle_vanished(engine->runtime, v, v->ids[i]);
+        settle_vanished(engine, v, v->ids[i]);
     free(v);
 }
 
@@ -368,6 +392,7 @@ void *watch_follow(void *arg)
         if (!n->stop)
             node_engine_nap(n, jittered(backoff));
     }
+    node_engine_drop(n); /* of a node that was removed during the nap */
     return NULL;
 }
 

@@ -29,7 +29,9 @@ struct machine {
         char id[65], name[64], instance[40];
         int64_t created_ms;
     } containers[CONTAINERS];
-    _Atomic unsigned removed, opened, freed;
+    _Atomic unsigned removed, opened, freed, followed;
+    void (*listed)(struct machine *m); /* called once, when a list was read; under the lock */
+    _Atomic bool hold; /* who connects waits */
 };
 static struct machine machines[MACHINES];
 
@@ -77,6 +79,9 @@ static int f_list(struct container_engine *g, struct engine_container **ret, siz
         for (size_t i = 0; i < CONTAINERS; i++)
             if (m->containers[i].there)
                 show(&m->containers[i], &list[n++]);
+        void (*listed)(struct machine *) = TAKE(m->listed);
+        if (listed)
+            listed(m);
         (void)pthread_mutex_unlock(&m->lock);
     }
     *ret = list;
@@ -123,11 +128,14 @@ static int f_remove(struct container_engine *g, const char *id, bool force UNUSE
 }
 
 /* A dead host says nothing: the stream stays open. */
-static int f_follow(struct container_engine *g UNUSED, int64_t since_ms UNUSED, engine_event_fn fn UNUSED,
-                    void *ctx UNUSED, const _Atomic bool *stop, struct error *e UNUSED)
+static int f_follow(struct container_engine *g, int64_t since_ms UNUSED, engine_event_fn fn UNUSED, void *ctx UNUSED,
+                    const _Atomic bool *stop, struct error *e UNUSED)
 {
+    struct machine *m = ((struct fake_engine *)g)->machine;
+    m->followed++;
     while (!*stop)
         (void)usleep(5000);
+    m->followed--;
     return 0;
 }
 
@@ -157,6 +165,8 @@ static int connect_machine(void *ctx UNUSED, const json_t *node, struct containe
     (void)pthread_mutex_lock(&m->lock);
     m->opened++;
     (void)pthread_mutex_unlock(&m->lock);
+    while (m->hold)
+        (void)usleep(1000);
     *ret = &f->base;
     return 0;
 }
@@ -482,6 +492,100 @@ static void what_was_given_up_goes_when_its_node_returns(void **state)
     assert_int_equal(instance_is_abandoned(runtime, id, nodes[0]), 0);
 }
 
+static _Atomic bool is_busy;
+
+static bool busy(void *ctx UNUSED, const char *service_id UNUSED, char *ret_reason, size_t size)
+{
+    str_copy(ret_reason, size, "A deployment is under way.");
+    return is_busy;
+}
+
+/* A hub that starts finds the container that a deployment has made on the node its instance is to live on. */
+static void a_hub_that_starts_leaves_a_deployment_its_container(void **state)
+{
+    (void)state;
+    struct error e = ERROR_INIT;
+    char id[ID_LEN + 1];
+    struct runtime_engine_state engine = { .asked = false };
+    struct fake_container *c = &machines[1].containers[0];
+    all_active();
+    run_service("web", 0, NULL, NULL, id);
+    node_engine_remove(runtime, nodes[1]);
+    is_busy = true;
+    runtime_set_busy(runtime, busy, NULL);
+    *c =
+        (struct fake_container){ .there = true, .running = true, .created_ms = clock_now_ms() - 1000, .name = "web-2" };
+    memset(c->id, 'n', 64);
+    str_copy(c->instance, sizeof c->instance, id);
+    int64_t version = 0;
+    _cleanup_json_ json_t *d = node_stored_document(runtime, nodes[1], &version);
+    assert_int_equal(node_engine_configure(runtime, d, &e), 0);
+    WAIT_UNTIL(runtime_node_engine_state(runtime, nodes[1], &engine, NULL) == 0 && engine.available);
+    assert_int_equal(machines[1].removed, 0);
+    is_busy = false;
+    WAIT_UNTIL(machines[1].removed == 1);
+}
+
+static char replaced_id[ID_LEN + 1];
+
+static int serve_the_new(json_t *d, void *ctx)
+{
+    return json_put(d, "container.id", json_string(ctx));
+}
+
+/* What a deployment does while the node is compared: another container serves, and the old one goes. */
+static void replace(struct machine *m)
+{
+    struct fake_container *c = m->containers;
+    c[1] = c[0];
+    memset(c[1].id, 'n', 64);
+    c[0].there = false;
+    if (runtime_service_change(runtime, replaced_id, serve_the_new, c[1].id, NULL, NULL) < 0)
+        fail_msg("not replaced");
+}
+
+static void what_is_newer_than_the_list_is_not_gone(void **state)
+{
+    (void)state;
+    all_active();
+    run_service("web", 0, NULL, NULL, replaced_id);
+    (void)pthread_mutex_lock(&machines[0].lock);
+    machines[0].listed = replace;
+    (void)pthread_mutex_unlock(&machines[0].lock);
+    _cleanup_json_ json_t *d = NULL;
+    WAIT_UNTIL((json_decref(d), d = service(replaced_id)) && json_str(d, "container.id")[0] == 'n');
+    int64_t until = clock_mono_ms() + 600; /* the rest of that comparison, and the next ones */
+    while (clock_mono_ms() < until) {
+        json_decref(d);
+        d = service(replaced_id);
+        assert_string_equal(json_str(d, "container.state"), "running");
+        (void)usleep(2000);
+    }
+}
+
+/* Who was connecting with what a node said before does not keep the node on it. */
+static void a_change_while_it_connects_counts(void **state)
+{
+    (void)state;
+    struct error e = ERROR_INIT;
+    int64_t version = 0;
+    all_active();
+    WAIT_UNTIL(machines[0].followed == 1);
+    machines[0].hold = true;
+    unsigned before = machines[0].opened;
+    node_engine_drop(node_engine_of(runtime, nodes[0]));
+    WAIT_UNTIL(machines[0].opened > before); /* somebody connects, by the old address */
+    _cleanup_json_ json_t *d = node_stored_document(runtime, nodes[0], &version);
+    (void)json_put(d, "engine.url", json_string("tcp://10.1.2.1"));
+    assert_int_equal(node_save(runtime, d, version + 1, true, NULL, NULL, &e), 0);
+    before = machines[1].opened;
+    assert_int_equal(node_engine_configure(runtime, d, &e), 0);
+    WAIT_UNTIL(machines[0].followed == 0);
+    machines[0].hold = false;
+    WAIT_UNTIL(machines[1].opened > before);
+    WAIT_UNTIL(machines[0].opened == machines[0].freed);
+}
+
 /* A second node for the same engine is told so, and does nothing to the containers that it sees twice. */
 static void one_engine_is_one_node(void **state)
 {
@@ -559,6 +663,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_node_that_returns_is_fenced_first, setup, teardown),
         cmocka_unit_test_setup_teardown(an_engine_that_is_held_outlives_its_node, setup, teardown),
         cmocka_unit_test_setup_teardown(what_was_given_up_goes_when_its_node_returns, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_hub_that_starts_leaves_a_deployment_its_container, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_is_newer_than_the_list_is_not_gone, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_change_while_it_connects_counts, setup, teardown),
         cmocka_unit_test_setup_teardown(one_engine_is_one_node, setup, teardown),
         cmocka_unit_test_setup_teardown(a_container_that_is_renamed_stays_the_service_it_was, setup, teardown),
         cmocka_unit_test_setup_teardown(instances_are_counted_on_each_of_them, setup, teardown),
