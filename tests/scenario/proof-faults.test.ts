@@ -179,10 +179,13 @@ const faults = (): void => {
     assert.equal((await ended(rig.hub, id, 60_000)).status.state, 'completed');
     await rig.hub.ok('POST', '/services/{serviceId}/restart', { params: { serviceId: 'shop' } });
     await serviceThat(rig.hub, 'shop', (x) => x.status.health === 'healthy' && x.status.deployment === 'running');
-    // Any change has the service compared: when this one is told, the comparison that would have gone back is over.
-    await rig.update('shop', { labels: { seen: 'yes' } });
-    const { deployments } = await rig.hub.ok('GET', '/deployments', { query: { service_id: 'shop', limit: 2 } });
-    assert.deepEqual(deployments.map((x) => x.deployment.trigger), ['manual', 'manual']);
+    // Services are compared one after the other: when a change that came later is found, this one has been looked at.
+    const [other] = await rig.containersOf('beside-1');
+    await rig.engine.call('POST', `/containers/${other!.Id}/update`, { Memory: 128 << 20, MemorySwap: 256 << 20 });
+    await rig.hub.ok('POST', '/services/{serviceId}/restart', { params: { serviceId: 'beside-1' } });
+    await serviceThat(rig.hub, 'beside-1', (x) => (x.status.drift?.length ?? 0) > 0, 90_000);
+    const { deployments } = await rig.hub.ok('GET', '/deployments', { query: { service_id: 'shop', limit: 1 } });
+    assert.equal(deployments[0]!.id, id, 'nothing was deployed since');
   });
 };
 
