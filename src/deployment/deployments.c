@@ -7,6 +7,7 @@
 
 #define RELEASES_KEPT 5
 #define PULL_STALL_MS 180000
+#define AT_ONCE 10 /* of the hub's 12 workers: a pull or a drain may hold one for long */
 
 static void unref_blob(void *p)
 {
@@ -96,6 +97,7 @@ int deployments_open(const struct deployments_options *o, struct deployments **r
                                               .run = deployment_run,
                                               .ctx = d,
                                               .title = "Deploy a service",
+                                              .max_parallel = AT_ONCE,
                                               .instead =
                                                   "Cancel the deployment itself (POST /v1/deployments/{id}/cancel); "
                                                   "what failed is deployed again by a new deployment." },

@@ -154,7 +154,7 @@ struct run {
     const char *id, *service_id, *name;
     struct image_name image;
     bool begun; /* the step to run first has its begin on record: one that waits for something begins only once */
-    int64_t step_deadline_ms; /* monotonic */
+    int64_t step_began_ms, step_deadline_ms; /* monotonic; a step that was waited in began before this run */
     int64_t pull_moved, pull_moved_ms; /* the last progress of a pull, and when (monotonic) */
     bool pull_stalled;
     /* receipt.c */

@@ -235,8 +235,6 @@ static int cancel_running(struct deployments *d, const char *id, const char *by,
 {
     char *who = strdup(by);
     int r = who ? check_not_late(d, id, e) : error_set(e, ERR_INTERNAL, "No memory.");
-    if (r == 0)
-        r = remember_cancel(d, id, by, e);
     if (r < 0) {
         free(who);
         return r;
@@ -251,7 +249,8 @@ static int cancel_running(struct deployments *d, const char *id, const char *by,
         return error_set(
             e, ERR_CONFLICT,
             "The switch to the new release has begun: it is past cancelling. Roll back when it has ended.");
-    return r < 0 ? error_set(e, ERR_INTERNAL, "No memory.") : 0;
+    /* Only what was not refused is remembered: a hub that starts again obeys it. */
+    return r < 0 ? error_set(e, ERR_INTERNAL, "No memory.") : remember_cancel(d, id, by, e);
 }
 
 static int cancel_locked(struct deployments *d, const char *id, const char *by, struct error *e)

@@ -8,6 +8,7 @@
 /* Runs one deployment from where its journal says: a mark before each step and after it. */
 
 #define LATER_LOOK_MS 1000
+#define LATER_LOOK_LONG_MS 5000 /* what took a minute is not over in the next second */
 #define AWAY_MS ((int64_t)60 * 1000) /* an engine or a router that is away before anything was touched */
 #define UNDO_TRIES_MS ((int64_t)120 * 1000)  /* an engine that answers, but not as wanted */
 #define UNDO_AWAY_MS ((int64_t)600 * 1000)   /* one that is not there at all */
@@ -95,7 +96,9 @@ static int begin_waiting(struct run *r, enum step s, const char *until, const ch
     (void)snprintf(text, sizeof text, "until %s%s%s", until, why ? ": " : ".", why ? why : "");
     release_mask(&r->release, text);
     record_log(&r->record, "waits %s", text);
-    (void)json_put(r->facts, "waiting", json_pack("{s:s, s:I}", "until", until, "since", (json_int_t)clock_now_ms()));
+    int64_t now = clock_now_ms(), began = now - (clock_mono_ms() - r->step_began_ms);
+    (void)json_put(r->facts, "waiting",
+                   json_pack("{s:s, s:I, s:I}", "until", until, "since", (json_int_t)now, "began", (json_int_t)began));
     (void)json_put(r->record.document, "status.message", json_sprintf("Waits %s", text));
     (void)record_save(r->deployments, &r->record, NULL);
     return run_journal(r, s, "begin", e);
@@ -109,10 +112,16 @@ int run_later(struct run *r, enum step s, const char *until, const char *why, in
         if (res < 0)
             return res;
     }
-    if (now > json_int(r->facts, "waiting.since", now) + most_ms || now > r->job->deadline_ms)
+    int64_t waited = now - json_int(r->facts, "waiting.since", now);
+    if (waited > most_ms || now > r->job->deadline_ms)
         return 0;
-    r->job->again_after_ms = LATER_LOOK_MS;
+    r->job->again_after_ms = waited < (int64_t)60 * 1000 ? LATER_LOOK_MS : LATER_LOOK_LONG_MS;
     return RUN_LATER;
+}
+
+bool run_waits(const struct run *r)
+{
+    return json_at(r->facts, "waiting") != NULL;
 }
 
 /* Whoever never answered since the hub's start is not waited for: perhaps there is none. */
@@ -246,12 +255,13 @@ static void turn_batch(struct run *r, enum step s)
 static int run_step(struct run *r, enum step s, struct error *e)
 {
     struct deployments *d = r->deployments;
-    int64_t began = clock_mono_ms();
+    int64_t now = clock_now_ms();
     /* What must be undone is on record before it is done. */
     int res = s == STEP_SWITCH ? switch_plan(r, e) : 0;
     /* A step that is waited in is begun again and again: its mark is there, and its facts have not changed. */
-    bool waits = r->begun && json_at(r->facts, "waiting");
+    bool waits = r->begun && run_waits(r);
     r->begun = false;
+    r->step_began_ms = clock_mono_ms() - (now - (waits ? json_int(r->facts, "waiting.began", now) : now));
     if (res == 0 && !waits) {
         res = run_journal(r, s, "begin", e);
         begin_phase(r, s);
@@ -260,11 +270,11 @@ static int run_step(struct run *r, enum step s, struct error *e)
         res = record_save(d, &r->record, e);
     if (res < 0)
         return res;
-    r->step_deadline_ms = began + step_deadline_ms(s);
+    r->step_deadline_ms = clock_mono_ms() + step_deadline_ms(s);
     res = later_if_away(r, s, step_run[s](r, e), e);
     if (res == RUN_INTERRUPTED || res == RUN_LATER)
         return res;
-    end_phase(r, s, began, res == STEP_SKIPPED ? "skipped" : res < 0 ? "failed" : "success");
+    end_phase(r, s, r->step_began_ms, res == STEP_SKIPPED ? "skipped" : res < 0 ? "failed" : "success");
     if (res < 0)
         return res;
     (void)json_object_del(r->facts, "waiting");

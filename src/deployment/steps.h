@@ -24,6 +24,7 @@ void step_allow_ms(struct run *r, int64_t more_ms);
  * was waited for long enough; negative with `e`. `until` says what, always in the same words; `why` (NULL: none) is told
  * with it the first time. */
 int run_later(struct run *r, enum step s, const char *until, const char *why, int64_t most_ms, struct error *e);
+bool run_waits(const struct run *r); /* this step was waited in before */
 
 /* Between two looks of whatever waits: 0, RUN_INTERRUPTED, or negative with `e` when someone cancelled. */
 int run_may_go_on(struct run *r, struct error *e);

@@ -3,6 +3,9 @@
 #include <stdio.h>
 
 #define GOOD_CHECKS_WANTED 2
+#define HOLD_MS ((int64_t)20 * 1000) /* what takes longer is waited for without a worker */
+#define JOB_HOLD_MS 5000
+#define JOB_MAX_MS ((int64_t)3600 * 1000)
 #define CHECK_PAUSE_FIRST_MS 40
 
 struct last_lines {
@@ -152,11 +155,25 @@ static void log_check_output(struct run *r)
     record_log(&r->record, "the check said: %s", str_trim(text));
 }
 
+/* It was looked at for so long without an end: the rest of its time is waited for without a worker. */
+static int check_later(struct run *r, const json_t *x, int64_t held_ms, const char *reason, struct error *e)
+{
+    char until[300];
+    (void)snprintf(until, sizeof until, "%s is healthy", json_str(x, "name"));
+    int res = held_ms < check_time_ms(r) ? run_later(r, STEP_CHECK, until, reason, check_time_ms(r) - held_ms, e) : 0;
+    if (res < 0)
+        return res;
+    log_check_output(r);
+    return error_set(e, ERR_TIMEOUT, "The new container did not become healthy within %lld s: %.380s.",
+                     (long long)check_time_ms(r) / 1000, reason);
+}
+
 static int check_one(struct run *r, const json_t *x, struct error *e)
 {
     char reason[512] = "it does not answer";
     int good = 0;
-    int64_t until = clock_mono_ms() + check_time_ms(r);
+    int64_t held = check_time_ms(r) < HOLD_MS ? check_time_ms(r) : HOLD_MS;
+    int64_t until = clock_mono_ms() + (run_waits(r) ? 0 : held);
     long pause = CHECK_PAUSE_FIRST_MS;
     while (good < GOOD_CHECKS_WANTED) {
         int res = run_may_go_on(r, e);
@@ -165,11 +182,8 @@ static int check_one(struct run *r, const json_t *x, struct error *e)
         if (res < 0)
             return res;
         good = res ? good + 1 : 0;
-        if (!good && clock_mono_ms() > until) {
-            log_check_output(r);
-            return error_set(e, ERR_TIMEOUT, "The new container did not become healthy within %lld s: %.380s.",
-                             (long long)check_time_ms(r) / 1000, reason);
-        }
+        if (!good && clock_mono_ms() >= until)
+            return check_later(r, x, held, reason, e);
         if (good < GOOD_CHECKS_WANTED)
             step_pause_ms(pause);
         /* Most are up in a moment; who takes long is asked less often. */
@@ -193,28 +207,40 @@ static int log_line(void *ctx, enum engine_stream stream UNUSED, const char *byt
     return 0;
 }
 
-static int await_end(struct run *r, const json_t *x, struct error *e)
+/* One look: 1 it ended well, 0 it runs, or its engine is away; negative: it failed. */
+static int look_at_job(struct run *r, const json_t *x, struct error *e)
 {
     struct container_engine *g = NULL;
+    struct engine_container c = { 0 };
     struct engine_log_request ask = { .tail = 100, .want_stdout = true, .want_stderr = true };
     int res = instance_engine(r, json_str(x, "node"), &g, e);
-    while (res == 0) {
-        struct engine_container c = { 0 };
-        res = run_may_go_on(r, e);
-        if (res == 0)
-            res = g->ops->inspect(g, json_str(x, "container"), &c, e);
-        bool ended = res == 0 && (str_eq(c.state, "exited") || str_eq(c.state, "dead"));
-        if (ended) {
-            (void)g->ops->logs(g, c.id, &ask, log_line, r, NULL);
-            res = c.exit_code == 0 ? 1 : died(r, g, &c, e);
-        } else if (res == 0 && step_late(r)) {
-            res = error_set(e, ERR_TIMEOUT, "The job did not end within an hour.");
-        }
-        engine_container_done(&c);
-        if (res == 0)
-            step_pause_ms(CHECK_PAUSE_MS);
+    if (res == 0)
+        res = g->ops->inspect(g, json_str(x, "container"), &c, e);
+    if (res < 0)
+        return res == -ERR_UNAVAILABLE ? 0 : res;
+    if (str_eq(c.state, "exited") || str_eq(c.state, "dead")) {
+        (void)g->ops->logs(g, c.id, &ask, log_line, r, NULL);
+        res = c.exit_code == 0 ? 1 : died(r, g, &c, e);
     }
-    return res < 0 ? res : 0;
+    engine_container_done(&c);
+    return res;
+}
+
+static int await_end(struct run *r, const json_t *x, struct error *e)
+{
+    int64_t until = clock_mono_ms() + (run_waits(r) ? 0 : JOB_HOLD_MS);
+    for (;;) {
+        int res = run_may_go_on(r, e);
+        if (res == 0)
+            res = look_at_job(r, x, e);
+        if (res != 0)
+            return res < 0 ? res : 0;
+        if (clock_mono_ms() >= until)
+            break;
+        step_pause_ms(CHECK_PAUSE_MS);
+    }
+    int res = run_later(r, STEP_CHECK, "the job has ended", NULL, JOB_MAX_MS, e);
+    return res < 0 ? res : error_set(e, ERR_TIMEOUT, "The job did not end within an hour.");
 }
 
 int step_check(struct run *r, struct error *e)
@@ -223,9 +249,12 @@ int step_check(struct run *r, struct error *e)
     json_t *x;
     int res = 0;
     bool job = strategy_is_job(r->release.specification);
-    receipt_before(r);
+    if (!job && !run_waits(r))
+        receipt_before(r);
     while (res == 0 && (x = instance_next_new(r, &i)))
         res = job ? await_end(r, x, e) : check_one(r, x, e);
+    if (res == 0 && !job)
+        receipt_before(r);
     if (res == 0)
         record_log(&r->record, job ? "the job ended with status 0" : "healthy");
     return res;

@@ -32,6 +32,8 @@ async function here(hub: Hub): Promise<string | undefined> {
   return id;
 }
 
+const engineSeen = (hub: Hub) => waitFor(async () => (await hub.ok('GET', '/system')).system.engine.available, { timeout: 30_000, what: 'the engine in the hub' });
+
 /** Begins an update and waits until it has come to the step. */
 async function beginUntil({ hub, name }: Lane, body: object, step: string): Promise<string> {
   const lastEventId = await here(hub);
@@ -72,7 +74,7 @@ describe('kill -9 of the engine and of Caddy', { skip }, () => {
     t.after(() => caddy.stop());
     const hub = await Hub.start({ dockerHost: engine.host, env: caddy.hubEnv });
     t.after(() => hub.discard());
-    await waitFor(async () => (await hub.ok('GET', '/system')).system.engine.available, { timeout: 30_000, what: 'the engine in the hub' });
+    await engineSeen(hub);
     const domain = `${name}.example.org`;
     const healthCheck = { path: '/health', interval: 1, startPeriod: 20 };
     const body = { name, container: { image: images[1]!, restartPolicy, environment: { TURN: 'first' } }, networking: { internalPort: 8080, domains: [domain], healthCheck }, strategy: { drainTimeout: 5, stopGracePeriod: 3 } };
@@ -94,6 +96,7 @@ describe('kill -9 of the engine and of Caddy', { skip }, () => {
         if (end.status.state === 'completed') turn = step;
         t.diagnostic(`${step}: ${end.status.state} ${end.status.message}`);
         await whole(x, turn);
+        await engineSeen(x.hub);
       });
     }
   }

@@ -146,7 +146,7 @@ static void describe(const struct own_container *c, struct engine_container *ret
                                       .command = strdup("run"),
                                       .state = strdup(c->running ? "running" : "exited"),
                                       .health = fake_engine.unhealthy ? HEALTH_UNHEALTHY : HEALTH_HEALTHY,
-                                      .exit_code = c->running ? 0 : 3,
+                                      .exit_code = c->running || fake_engine.ends_well ? 0 : 3,
                                       .created_ms = 1,
                                       .started_ms = 1 };
     memcpy(ret->id, c->id, sizeof ret->id);
@@ -186,6 +186,8 @@ static struct own_container *own(const char *id)
 static int own_inspect(struct container_engine *g UNUSED, const char *id, struct engine_container *ret, struct error *e)
 {
     const struct own_container *c = own(id);
+    if (fake_engine.away)
+        return not_there(e);
     if (!c)
         return error_set(e, ERR_NOT_FOUND, "There is no container %.12s.", id);
     describe(c, ret);

@@ -19,7 +19,8 @@ extern struct fake_engine {
     size_t count;
     bool dies; /* the newest container ends at once */
     bool unhealthy; /* its own check fails */
-    bool away; /* what is asked of it before a container is made is not answered */
+    bool away; /* what it is asked for is not answered */
+    bool ends_well; /* a container that has ended did so with 0 */
     bool leaves_in_pull; /* the next pull is cut off, and it is away from then on */
     int refuses_removal;
     const char *refuse_create; /* NULL, or why */

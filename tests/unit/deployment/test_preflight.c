@@ -168,6 +168,47 @@ static void what_waits_for_an_engine_can_be_cancelled(void **state)
     assert_int_equal(runs, 1);
 }
 
+/* Neither a job nor a slow start keeps a worker. */
+static void a_job_is_waited_for_while_its_engine_goes_and_comes(void **state)
+{
+    int runs = 0;
+    const char *id = fixture_begin("{\"lifecycle\":\"job\"}");
+    assert_int_equal(fixture_run(), JOB_AGAIN);
+    fake_engine.away = true;
+    assert_int_equal(fixture_run(), JOB_AGAIN);
+    fake_engine.away = false;
+    _cleanup_json_ json_t *waiting = fixture_document(id);
+    assert_string_equal(json_str(waiting, "status.message"), "Waits until the job has ended.");
+    fake_engine.containers[fake_engine.count - 1].running = false;
+    fake_engine.ends_well = true;
+    _cleanup_json_ json_t *x = run_out(id, &runs);
+    assert_string_equal(json_str(x, "status.state"), "completed");
+    assert_int_equal(runs, 1);
+    const json_t *check = json_array_get(json_at(x, "timing.phases"), STEP_CHECK);
+    assert_string_equal(json_str(check, "name"), "check");
+    assert_true(json_int(check, "duration", 0) >= 5000); /* from its beginning on, not from the last look */
+}
+
+static void a_slow_start_is_waited_for_as_long_as_its_check_says(void **state)
+{
+    static const char slow[] = "{\"networking\":{\"healthCheck\":{\"command\":[\"true\"],\"startPeriod\":60,"
+                               "\"interval\":1,\"timeout\":1,\"retries\":1}}}";
+    int runs = 0;
+    fake_engine.unhealthy = true;
+    const char *id = fixture_begin(slow);
+    assert_int_equal(fixture_run(), JOB_AGAIN);
+    fake_engine.unhealthy = false;
+    _cleanup_json_ json_t *x = run_out(id, &runs);
+    assert_string_equal(json_str(x, "status.state"), "completed");
+    fake_engine.unhealthy = true;
+    _cleanup_json_ json_t *failed = run_out(fixture_begin(slow), &runs);
+    assert_string_equal(json_str(failed, "status.state"), "rolled_back");
+    assert_non_null(strstr(json_str(failed, "status.message"), "did not become healthy within 62 s"));
+    assert_true(runs > 3);
+    assert_true(took_ms(failed) >= 62000);
+    assert_true(took_ms(failed) < 150000);
+}
+
 int main(void)
 {
 #define ONE(f) cmocka_unit_test_setup_teardown(f, open_one, close_one)
@@ -183,6 +224,8 @@ int main(void)
         ONE(an_engine_that_was_never_seen_is_not_waited_for),
         ONE(an_engine_or_a_router_that_comes_back_fails_nothing),
         ONE(what_waits_for_an_engine_can_be_cancelled),
+        ONE(a_job_is_waited_for_while_its_engine_goes_and_comes),
+        ONE(a_slow_start_is_waited_for_as_long_as_its_check_says),
     };
     return cmocka_run_group_tests_name("deployment_preflight", tests, NULL, NULL);
 }
