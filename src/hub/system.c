@@ -62,25 +62,53 @@ static int get_config(void *room, struct request *rq UNUSED, struct reply *rp, s
 
 /* ---- system ---- */
 
+static bool registry_answers(struct hub *h)
+{
+    return gateway_registry_answers(h->gateway);
+}
+
+/* Trouble with the router as a whole is the first of the list. */
+static bool router_answers(struct hub *h)
+{
+    struct gateway_trouble first;
+    return gateway_troubles(h->gateway, &first, 1) == 0 || first.service_id[0];
+}
+
+#define UNASKED(name, key) { name, key, NULL, "It is configured; this version does not ask it anything." }
+
 static const struct {
     const char *name, *key; /* the setting whose presence means "configured" */
+    bool (*answers)(struct hub *h); /* NULL: not known here, for `reason`; else that is why it may not be */
+    const char *reason;
 } integrations[] = {
-    { "datadog", "datadog.api_key" },
-    { "newrelic", "newrelic.license_key" },
-    { "sentry", "sentry.dsn" },
-    { "honeybadger", "honeybadger.api_key" },
-    { "consul", "consul.address" },
-    { "caddy", "caddy.admin_url" },
-    { "portainer", "portainer.url" },
-    { "tailscale", "tailscale.authkey" },
-    { "doppler", "doppler.token" },
-    { "cloudflare", "cloudflare.api_token" },
-    { "hetzner", "hetzner.token" },
-    { "digitalocean", "digitalocean.token" },
-    { "azure", "azure.client_id" },
-    { "browserstack", "browserstack.username" },
-    { "lambdatest", "lambdatest.username" },
+    UNASKED("datadog", "datadog.api_key"),
+    UNASKED("newrelic", "newrelic.license_key"),
+    UNASKED("sentry", "sentry.dsn"),
+    UNASKED("honeybadger", "honeybadger.api_key"),
+    { "consul", "consul.address", registry_answers, "It does not answer. What it has missed it is told when it does." },
+    { "caddy", "caddy.admin_url", router_answers, "It does not answer. Routes stay as they are until it does." },
+    { "portainer", "portainer.url", NULL, "It is asked for the nodes behind it: whether it answers is their state." },
+    UNASKED("tailscale", "tailscale.authkey"),
+    UNASKED("doppler", "doppler.token"),
+    UNASKED("cloudflare", "cloudflare.api_token"),
+    UNASKED("hetzner", "hetzner.token"),
+    UNASKED("digitalocean", "digitalocean.token"),
+    UNASKED("azure", "azure.client_id"),
+    UNASKED("browserstack", "browserstack.username"),
+    UNASKED("lambdatest", "lambdatest.username"),
 };
+
+static void write_answering(struct hub *h, struct jw *w, size_t i, bool configured)
+{
+    bool known = configured && integrations[i].answers, answers = known && integrations[i].answers(h);
+    jw_key(w, "answering");
+    if (known)
+        jw_bool(w, answers);
+    else
+        jw_null(w);
+    if (configured && !answers)
+        jw_key(w, "reason"), jw_string(w, integrations[i].reason);
+}
 
 static void write_integrations(struct hub *h, struct jw *w)
 {
@@ -90,16 +118,7 @@ static void write_integrations(struct hub *h, struct jw *w)
         jw_object(w);
         jw_key(w, "name"), jw_string(w, integrations[i].name);
         jw_key(w, "configured"), jw_bool(w, configured);
-        if (configured && str_eq(integrations[i].name, "consul")) {
-            bool answers = gateway_registry_answers(h->gateway);
-            jw_key(w, "answering"), jw_bool(w, answers);
-            if (!answers)
-                jw_key(w, "reason"), jw_string(w, "It does not answer. What it has missed it is told when it does.");
-        } else {
-            jw_key(w, "answering"), jw_null(w);
-            if (configured)
-                jw_key(w, "reason"), jw_string(w, "It is configured; this version does not ask it anything.");
-        }
+        write_answering(h, w, i, configured);
         jw_end(w);
     }
     jw_end(w);
