@@ -36,8 +36,8 @@ int ci_form_field(const char *body, size_t len, const char *name, char **ret, si
         const char *stop = memchr(at, '&', (size_t)(end - at));
         if (!stop)
             stop = end;
-        const char *value = at + name_len + 1;
-        if (stop >= value && memcmp(at, name, name_len) == 0 && value[-1] == '=') {
+        if ((size_t)(stop - at) > name_len && memcmp(at, name, name_len) == 0 && at[name_len] == '=') {
+            const char *value = at + name_len + 1;
             char *text = malloc((size_t)(stop - value) + 1);
             if (!text)
                 return error_set(e, ERR_INTERNAL, "No memory.");

@@ -10,8 +10,6 @@
 
 #define JOB "ci-tell"
 #define NOTES_MAX 256 /* more at once are found at the next start, or by their next change */
-#define TRIES 20
-#define RETRY_S 10
 #define YOUNG_MS ((int64_t)86400 * 1000)
 
 struct ci_teller {
@@ -164,7 +162,7 @@ static int run(void *ctx, struct job *job, struct error *e)
         return JOB_DONE;
     if (!passes(r))
         return r;
-    job->again_after_ms = (int64_t)(e->retry_after_s > 0 ? e->retry_after_s : RETRY_S) * 1000;
+    job->again_after_ms = (int64_t)e->retry_after_s * 1000; /* 0, when the source did not say: a pause that grows */
     return JOB_AGAIN;
 }
 
@@ -226,7 +224,6 @@ int ci_tell_open(struct ci *c, struct error *e)
                                               .run = run,
                                               .ctx = c,
                                               .title = "Tell how a deployment goes",
-                                              .max_attempts = TRIES,
                                               .deadline_ms = YOUNG_MS,
                                               /* A deployment is made once at the source; and one that answers late
                                                * keeps no worker from deploying. */
