@@ -51,7 +51,6 @@ struct docker_ssh {
     int64_t heard_ms, asked_ms;
     bool use_program; /* the host does not pass sockets on, its docker program does */
     struct docker_ssh_channel *channels;
-    size_t channel_count;
 };
 
 static int64_t now_ms(void)
@@ -144,8 +143,7 @@ static enum dial_state await(struct docker_ssh *s, struct dial *d)
     enum dial_state state = d->state;
     if (state == DIAL_WAITING) {
         d->abandoned = true;
-        if (s->wire.fd >= 0)
-            (void)shutdown(s->wire.fd, SHUT_RDWR);
+        docker_ssh_wire_break(&s->wire);
     }
     (void)pthread_mutex_unlock(&s->lock);
     return state;
@@ -214,8 +212,7 @@ void docker_ssh_free(struct docker_ssh *s)
     MAGIC_CHECK(s, SSH_MAGIC);
     (void)pthread_mutex_lock(&s->lock);
     s->stop = true;
-    if (s->wire.fd >= 0)
-        (void)shutdown(s->wire.fd, SHUT_RDWR); /* a login in the middle ends */
+    docker_ssh_wire_break(&s->wire); /* a login in the middle ends */
     bool running = s->running;
     (void)pthread_mutex_unlock(&s->lock);
     if (running) {
@@ -266,8 +263,8 @@ static void wire_set(struct docker_ssh *s, struct docker_ssh_wire wire)
 {
     (void)pthread_mutex_lock(&s->lock);
     s->wire = wire;
-    if (s->stop && wire.fd >= 0)
-        (void)shutdown(wire.fd, SHUT_RDWR);
+    if (s->stop)
+        docker_ssh_wire_break(&wire);
     (void)pthread_mutex_unlock(&s->lock);
 }
 
@@ -287,7 +284,6 @@ static void channel_ended(struct docker_ssh *s, struct docker_ssh_channel *c)
         settle(s, d, &e);
     }
     docker_ssh_channel_free(c);
-    s->channel_count--;
 }
 
 static void session_end(struct docker_ssh *s)
@@ -364,7 +360,6 @@ static void dials_begin(struct docker_ssh *s, struct dial *all)
         d->fd = -1; /* the channel's now */
         docker_ssh_channel_link(c, s->channels);
         s->channels = c;
-        s->channel_count++;
     }
     error_done(&e);
 }

@@ -123,12 +123,24 @@ static int reach_one(const struct addrinfo *to, int64_t ms)
     return fd;
 }
 
-void docker_ssh_wire_close(struct docker_ssh_wire *w)
+/* libssh may have closed it, and its number be another connection's by now. */
+static bool wire_is_ours(const struct docker_ssh_wire *w)
 {
     struct stat now;
-    if (w->fd >= 0 && fstat(w->fd, &now) == 0 && now.st_ino == w->inode)
+    return w->fd >= 0 && fstat(w->fd, &now) == 0 && now.st_ino == w->inode;
+}
+
+void docker_ssh_wire_close(struct docker_ssh_wire *w)
+{
+    if (wire_is_ours(w))
         (void)close(w->fd);
     *w = DOCKER_SSH_WIRE_NONE;
+}
+
+void docker_ssh_wire_break(const struct docker_ssh_wire *w)
+{
+    if (wire_is_ours(w))
+        (void)shutdown(w->fd, SHUT_RDWR);
 }
 
 int docker_ssh_reach(const struct docker_ssh_address *a, int64_t ms, struct docker_ssh_wire *ret, struct error *e)

@@ -32,6 +32,7 @@ struct docker_ssh_wire {
 #define DOCKER_SSH_WIRE_NONE ((struct docker_ssh_wire){ .fd = -1 })
 int docker_ssh_reach(const struct docker_ssh_address *a, int64_t ms, struct docker_ssh_wire *ret, struct error *e);
 void docker_ssh_wire_close(struct docker_ssh_wire *w);
+void docker_ssh_wire_break(const struct docker_ssh_wire *w); /* whoever reads or writes it sees its end; stays open */
 /* A session on a connection. Ends early when someone shuts that down. */
 int docker_ssh_log_in(int fd, const struct docker_ssh_address *a, const struct docker_ssh_identity *id,
                       ssh_session *ret, struct error *e);

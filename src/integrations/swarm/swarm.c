@@ -76,7 +76,7 @@ static int find(struct swarm *w, const char *name, json_t **ret, struct error *e
         return r;
     *ret = NULL;
     json_array_foreach (all, i, one)
-        if (str_eq(json_str(one, "Spec.Name"), name) && docker_name_valid(json_str(one, "ID")))
+        if (!*ret && str_eq(json_str(one, "Spec.Name"), name) && docker_name_valid(json_str(one, "ID")))
             *ret = json_incref(one);
     return 0;
 }
