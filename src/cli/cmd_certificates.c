@@ -13,7 +13,7 @@ static enum style status_style(const char *status)
     return str_eq(status, "ok") ? STYLE_GOOD : str_eq(status, "expiring") ? STYLE_WARN : STYLE_BAD;
 }
 
-static void certificate_row(struct table *t, const json_t *x)
+static void certificate_row(struct table *t, const json_t *x, const void *ctx UNUSED)
 {
     char ago[FORMAT_MAX];
     const char *renewed = json_str(x, "lastRenewal");
@@ -36,7 +36,7 @@ static const struct table_column registration_columns[] = {
     { .title = "WHY", .priority = 5, .min = 16 },
 };
 
-static void registration_row(struct table *t, const json_t *x)
+static void registration_row(struct table *t, const json_t *x, const void *ctx UNUSED)
 {
     bool registered = json_flag(x, "registered", false);
     const char *health = json_str(x, "health");
@@ -49,42 +49,19 @@ static void registration_row(struct table *t, const json_t *x)
     table_cell(t, STYLE_NONE, json_str(x, "reason"));
 }
 
-/* All of a list that has no pages: `row` makes a line of each. */
-static int show_all(struct cli *c, const char *path, const char *key, const struct table_column *columns, size_t n,
-                    void (*row)(struct table *t, const json_t *x), const char *empty,
-                    void (*footer)(struct buf *out, const json_t *reply))
-{
-    struct api_request rq = { .path = path };
-    _cleanup_reply_ struct api_reply reply;
-    int r = api_call(c, &rq, &reply);
-    if (r != CLI_OK || c->json)
-        return r == CLI_OK ? reply_print(c, &reply) : r;
-    size_t i;
-    json_t *x;
-    _cleanup_buf_ struct buf out;
-    buf_init(&out, 0);
-    _cleanup_table_ struct table *t = text_table_new(columns, n);
-    if (!t)
-        return cli_fail(c, CLI_FAILED, "out of memory");
-    json_array_foreach (json_object_get(reply.json, key), i, x)
-        row(t, x);
-    if (table_rows(t) == 0)
-        (void)buf_printf(&out, "%s\n", empty);
-    else if (table_print(t, &c->term, &out) < 0)
-        return cli_fail(c, CLI_FAILED, "out of memory");
-    if (footer)
-        footer(&out, reply.json);
-    return cli_put(c, &out);
-}
-
 int cli_certificates_list(struct cli *c)
 {
-    return show_all(c, "/v1/certificates", "certificates", certificate_columns, ARRAY_LEN(certificate_columns),
-                    certificate_row, "There is no certificate: no route has a domain, or the router speaks no TLS.",
-                    NULL);
+    static const struct list_view view = {
+        .key = "certificates",
+        .columns = certificate_columns,
+        .n_columns = ARRAY_LEN(certificate_columns),
+        .row = certificate_row,
+        .empty = "There is no certificate: no route has a domain, or the router speaks no TLS.",
+    };
+    return list_show_all(c, "/v1/certificates", &view);
 }
 
-static void registry_line(struct buf *out, const json_t *reply)
+static void registry_line(struct cli *c UNUSED, struct buf *out, const json_t *reply, size_t shown UNUSED)
 {
     char ago[FORMAT_MAX];
     const char *since = json_str(reply, "registry.awaySince");
@@ -93,14 +70,21 @@ static void registry_line(struct buf *out, const json_t *reply)
     else if (since)
         (void)buf_printf(
             out,
-            "\nThe registry does not answer (%s): this is what was known last. What it has missed it is told later.\n",
+            "The registry does not answer (%s): this is what was known last. What it has missed it is told later.\n",
             format_ago(since, ago));
 }
 
 int cli_registrations_list(struct cli *c)
 {
-    return show_all(c, "/v1/registrations", "registrations", registration_columns, ARRAY_LEN(registration_columns),
-                    registration_row, "Nothing is registered.", registry_line);
+    static const struct list_view view = {
+        .key = "registrations",
+        .columns = registration_columns,
+        .n_columns = ARRAY_LEN(registration_columns),
+        .row = registration_row,
+        .footer = registry_line,
+        .empty = "Nothing is registered.",
+    };
+    return list_show_all(c, "/v1/registrations", &view);
 }
 
 static void show_history(const struct term *t, struct buf *out, const json_t *history)

@@ -131,7 +131,7 @@ static void put_gates(struct buf *out, const json_t *gates)
     }
 }
 
-static void rule_row(struct table *t, const json_t *x)
+static void rule_row(struct table *t, const json_t *x, const void *ctx UNUSED)
 {
     const char *image = json_str(x, "match.image"), *branch = json_str(x, "match.branch");
     const char *workflow = json_str(x, "match.workflow"), *deploys = json_str(x, "image");
@@ -153,25 +153,12 @@ static void rule_row(struct table *t, const json_t *x)
 
 int cli_ci_rules(struct cli *c)
 {
-    struct api_request rq = { .path = RULES };
-    _cleanup_reply_ struct api_reply reply;
-    int r = api_call(c, &rq, &reply);
-    if (r != CLI_OK || c->json)
-        return r == CLI_OK ? reply_print(c, &reply) : r;
-    size_t i;
-    json_t *rule;
-    _cleanup_buf_ struct buf out;
-    buf_init(&out, 0);
-    _cleanup_table_ struct table *t = text_table_new(rule_columns, ARRAY_LEN(rule_columns));
-    if (!t)
-        return cli_fail(c, CLI_FAILED, "out of memory");
-    json_array_foreach (json_object_get(reply.json, "rules"), i, rule)
-        rule_row(t, rule);
-    if (!table_rows(t))
-        (void)buf_puts(&out, "There is no rule. Make one with hbcloud ci add-rule.\n");
-    else if (table_print(t, &c->term, &out) < 0)
-        return cli_fail(c, CLI_FAILED, "out of memory");
-    return cli_put(c, &out);
+    static const struct list_view view = { .key = "rules",
+                                           .columns = rule_columns,
+                                           .n_columns = ARRAY_LEN(rule_columns),
+                                           .row = rule_row,
+                                           .empty = "There is no rule. Make one with hbcloud ci add-rule." };
+    return list_show_all(c, RULES, &view);
 }
 
 /* "coverage=80" of each --at-least or --at-most; a figure that is named by both is one gate. */

@@ -155,9 +155,11 @@ static int start_deployment(const struct deploying *x, struct api_reply *ret)
     return r;
 }
 
-/* Where the service is reached now. */
-static int print_serving(struct cli *c, const char *name)
+/* Where the service is reached now; a job has run to its end. */
+static int print_serving(struct cli *c, const json_t *document)
 {
+    const char *name = json_str(document, "name");
+    bool job = str_eq(json_str(document, "lifecycle"), "job");
     _cleanup_buf_ struct buf path, out;
     buf_init(&path, 0);
     buf_init(&out, 0);
@@ -167,8 +169,8 @@ static int print_serving(struct cli *c, const char *name)
     (void)api_call(c, &rq, &reply);
     const char *url = json_str(reply.json, "service.networking.url");
     text_clean(&out, name, false);
-    (void)buf_puts(&out, url ? " serves at " : " serves.");
-    text_clean(&out, url ? url : "", false);
+    (void)buf_puts(&out, job ? " is done." : url ? " serves at " : " serves.");
+    text_clean(&out, url && !job ? url : "", false);
     (void)buf_putc(&out, '\n');
     return cli_put(c, &out);
 }
@@ -244,7 +246,7 @@ static int deploy(struct cli *c, bool plan)
         return plan_show(c, &started);
     r = follow_started(c, &started, NULL, NULL, timeout_ms);
     if (r == CLI_OK && !c->json && !args_has(&c->args, "no-wait"))
-        return print_serving(c, json_str(document, "name"));
+        return print_serving(c, document);
     if (r != CLI_OK && annotates && !c->json)
         (void)fprintf(c->err, "::error title=hbcloud::The deployment of %s did not complete.\n",
                       json_str(document, "name"));

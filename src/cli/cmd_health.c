@@ -11,7 +11,7 @@ struct verdict {
     char why[700];
 };
 
-/* All instances that are wanted run and are healthy; one that is never checked is well when it runs. */
+/* All instances that are wanted run and are healthy. */
 static void judge(const json_t *service, struct verdict *v)
 {
     const char *state = json_str(service, "status.deployment"), *health = json_str(service, "status.health");

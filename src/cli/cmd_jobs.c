@@ -130,7 +130,7 @@ static const struct table_column schedule_columns[] = {
     { .title = "SKIPPED", .priority = 2, .right = true },
 };
 
-static void schedule_row(struct table *t, const json_t *s)
+static void schedule_row(struct table *t, const json_t *s, const void *ctx UNUSED)
 {
     char text[FORMAT_MAX];
     table_cell(t, STYLE_NONE, json_str(s, "name"));
@@ -147,21 +147,12 @@ static void schedule_row(struct table *t, const json_t *s)
 
 int cli_jobs_schedules(struct cli *c)
 {
-    struct api_request rq = { .path = "/v1/schedules" };
-    _cleanup_reply_ struct api_reply reply;
-    int r = api_call(c, &rq, &reply);
-    if (r != CLI_OK || c->json)
-        return r == CLI_OK ? reply_print(c, &reply) : r;
-    size_t i;
-    json_t *schedule;
-    _cleanup_buf_ struct buf out;
-    buf_init(&out, 0);
-    _cleanup_table_ struct table *t = text_table_new(schedule_columns, ARRAY_LEN(schedule_columns));
-    if (!t)
-        return cli_fail(c, CLI_FAILED, "out of memory");
-    json_array_foreach (json_object_get(reply.json, "schedules"), i, schedule)
-        schedule_row(t, schedule);
-    if (table_print(t, &c->term, &out) < 0)
-        return cli_fail(c, CLI_FAILED, "out of memory");
-    return cli_put(c, &out);
+    static const struct list_view view = {
+        .key = "schedules",
+        .columns = schedule_columns,
+        .n_columns = ARRAY_LEN(schedule_columns),
+        .row = schedule_row,
+        .empty = "Nothing is done at set times.",
+    };
+    return list_show_all(c, "/v1/schedules", &view);
 }

@@ -141,12 +141,16 @@ static void put_source_option(struct cli *c, json_t *engine, const char *option,
     (void)json_put(engine, member, json_pack("{s:s}", secret ? "secret" : "file", secret ? said + 7 : said));
 }
 
-static const char *kind_of(const char *url)
+/* Plain TCP only where nothing of TLS is said. */
+static const char *kind_of(struct cli *c, const char *url)
 {
-    return !url || str_eq(url, "none") ? "none"
-           : str_starts(url, "ssh:")   ? "ssh"
-           : str_starts(url, "http")   ? "portainer"
-                                       : "local";
+    bool tls = args_has(&c->args, "engine-key") || args_has(&c->args, "engine-certificate") ||
+               args_has(&c->args, "engine-authority");
+    return !url || str_eq(url, "none")      ? "none"
+           : str_starts(url, "ssh:")        ? "ssh"
+           : str_starts(url, "http")        ? "portainer"
+           : str_starts(url, "tcp:") && tls ? "tls"
+                                            : "local";
 }
 
 static void put_engine(struct cli *c, json_t *body)
@@ -154,7 +158,7 @@ static void put_engine(struct cli *c, json_t *body)
     const char *url = args_get(&c->args, "engine"), *kind = args_get(&c->args, "engine-kind");
     if (!url && !kind)
         return;
-    json_t *engine = json_pack("{s:s}", "kind", kind ? kind : kind_of(url));
+    json_t *engine = json_pack("{s:s}", "kind", kind ? kind : kind_of(c, url));
     if (url && !str_eq(url, "none"))
         (void)json_put(engine, "url", json_string(url));
     put_source_option(c, engine, "engine-key", "key");

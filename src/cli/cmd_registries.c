@@ -24,25 +24,14 @@ static void registry_row(struct table *t, const json_t *registry, const void *ct
 /* The list is one page: there are at most 200. */
 int cli_registries_list(struct cli *c)
 {
-    struct api_request rq = { .path = REGISTRIES };
-    _cleanup_reply_ struct api_reply reply;
-    int r = api_call(c, &rq, &reply);
-    if (r != CLI_OK || c->json)
-        return r == CLI_OK ? reply_print(c, &reply) : r;
-    size_t i;
-    json_t *registry;
-    _cleanup_buf_ struct buf out;
-    buf_init(&out, 0);
-    _cleanup_table_ struct table *t = text_table_new(registry_columns, ARRAY_LEN(registry_columns));
-    if (!t)
-        return cli_fail(c, CLI_FAILED, "out of memory");
-    json_array_foreach (json_object_get(reply.json, "registries"), i, registry)
-        registry_row(t, registry, NULL);
-    if (table_rows(t) == 0)
-        (void)buf_puts(&out, "No registry login is kept; pulls are anonymous.\n");
-    else if (table_print(t, &c->term, &out) < 0)
-        return cli_fail(c, CLI_FAILED, "out of memory");
-    return cli_put(c, &out);
+    static const struct list_view view = {
+        .key = "registries",
+        .columns = registry_columns,
+        .n_columns = ARRAY_LEN(registry_columns),
+        .row = registry_row,
+        .empty = "No registry login is kept; pulls are anonymous.",
+    };
+    return list_show_all(c, REGISTRIES, &view);
 }
 
 int cli_registries_login(struct cli *c)

@@ -31,7 +31,7 @@ static void users_of(struct buf *out, const json_t *volume)
     }
 }
 
-static void volume_row(struct table *t, const json_t *volume)
+static void volume_row(struct table *t, const json_t *volume, const void *ctx UNUSED)
 {
     _cleanup_buf_ struct buf users;
     buf_init(&users, 0);
@@ -43,7 +43,7 @@ static void volume_row(struct table *t, const json_t *volume)
     table_cell(t, STYLE_DIM, json_str(volume, "driver"));
 }
 
-static void say_unreachable(struct cli *c, const json_t *reply)
+static void say_unreachable(struct cli *c, struct buf *out UNUSED, const json_t *reply, size_t shown UNUSED)
 {
     size_t i;
     json_t *node;
@@ -53,29 +53,19 @@ static void say_unreachable(struct cli *c, const json_t *reply)
 
 int cli_volumes_list(struct cli *c)
 {
-    _cleanup_buf_ struct buf path, out;
+    static const struct list_view view = {
+        .key = "volumes",
+        .columns = volume_columns,
+        .n_columns = ARRAY_LEN(volume_columns),
+        .row = volume_row,
+        .footer = say_unreachable,
+        .empty = "There is no volume.",
+    };
+    _cleanup_buf_ struct buf path;
     buf_init(&path, 0);
-    buf_init(&out, 0);
     (void)buf_puts(&path, VOLUMES);
     path_query_option(&path, &c->args, "node", "node");
-    struct api_request rq = { .path = buf_str(&path) };
-    _cleanup_reply_ struct api_reply reply;
-    int r = api_call(c, &rq, &reply);
-    if (r != CLI_OK || c->json)
-        return r == CLI_OK ? reply_print(c, &reply) : r;
-    size_t i;
-    json_t *volume;
-    _cleanup_table_ struct table *t = text_table_new(volume_columns, ARRAY_LEN(volume_columns));
-    if (!t)
-        return cli_fail(c, CLI_FAILED, "out of memory");
-    json_array_foreach (json_object_get(reply.json, "volumes"), i, volume)
-        volume_row(t, volume);
-    if (table_rows(t) == 0)
-        (void)buf_puts(&out, "There is no volume.\n");
-    else if (table_print(t, &c->term, &out) < 0)
-        return cli_fail(c, CLI_FAILED, "out of memory");
-    say_unreachable(c, reply.json);
-    return cli_put(c, &out);
+    return list_show_all(c, buf_str(&path), &view);
 }
 
 /* ---- jobs */
@@ -86,6 +76,7 @@ static int wait_for_job(struct cli *c, const char *id, struct api_reply *ret)
     _cleanup_buf_ struct buf path;
     buf_init(&path, 0);
     entity_path(&path, "/v1/jobs/", id, "");
+    cli_catch_interrupts();
     for (;;) {
         struct api_request rq = { .path = buf_str(&path) };
         int r = api_call(c, &rq, ret);
@@ -93,7 +84,7 @@ static int wait_for_job(struct cli *c, const char *id, struct api_reply *ret)
             return r;
         answer_done(ret);
         if (!cli_sleep(LOOK_MS))
-            return cli_fail(c, CLI_FAILED, "interrupted; the job %s goes on", id);
+            return cli_fail(c, CLI_INTERRUPTED, "interrupted; the job %s goes on", id);
     }
 }
 

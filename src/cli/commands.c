@@ -331,7 +331,10 @@ const struct cli_command cli_commands[] = {
     { "nodes", "add", "Make a node known",
       .details =
           "It is offline until something of it has been seen. A container engine is asked before the node is kept.",
-      .arguments = { { .name = "NAME" } }, .examples = "hbcloud nodes add attic --provider local --label room=attic",
+      .arguments = { { .name = "NAME" } },
+      .examples = "hbcloud nodes add attic --provider local --label room=attic\n"
+                  "hbcloud nodes add cellar --engine ssh://deploy@cellar --engine-key "
+                  "secret:cellar-key --engine-fingerprint SHA256:HASH",
       .options = nodes_add_options, .run = cli_nodes_add },
     { "nodes", "update", "Change a node", .arguments = { NODE_WORD }, .options = nodes_update_options,
       .examples = "hbcloud nodes update attic --status maintenance", .run = cli_nodes_update },
@@ -395,13 +398,16 @@ const struct cli_command cli_commands[] = {
 
     { "compose", "config", "Print a Compose project as it is understood", .flags = COMMAND_LOCAL,
       .arguments = { { .name = "FILE", .kind = WORD_FILE, .repeat = true } }, .options = compose_config_options,
-      .details = "Variables put in, files included, extended and laid over each other, every field in one form.",
+      .details = "Variables put in, files included and extended, every field in one form. A later FILE stands over an "
+                 "earlier one; - is standard input.",
       .run = cli_compose_config },
     { "compose", "import", "Deploy the services of a Compose project", .flags = COMMAND_ASKS,
       .arguments = { { .name = "FILE", .kind = WORD_FILE, .repeat = true } }, .options = compose_import_options,
       .details = "Each service becomes one here, behind what it depends on. Secrets and configs of files are kept as "
-                 "secrets. What has no meaning here is named. A second import changes what differs.",
-      .examples = "hbcloud compose import docker-compose.yml --domain web=shop.example.org",
+                 "secrets. What has no meaning here is named. A later FILE stands over an earlier one. A second import "
+                 "changes what differs.",
+      .examples = "hbcloud compose import docker-compose.yml --plan\n"
+                  "hbcloud compose import docker-compose.yml --domain web=shop.example.org",
       .run = cli_compose_import },
 
     { "deployments", "list", "List deployments, newest first", .flags = COMMAND_LIST,
@@ -488,7 +494,8 @@ const struct cli_command cli_commands[] = {
     { "secrets", "set", "Set a secret: a new version of it", .arguments = { { .name = "SECRET" } },
       .options = set_secret_options,
       .details = "The value is asked for without showing it, or read from standard input or a file, byte for byte "
-                 "(a last newline too), and is never an argument.",
+                 "(a last newline too), and is never an argument. A service's file names it in place of a variable's "
+                 "value, DATABASE_PASSWORD: { secret: database-password }, or as a file, container.secrets.",
       .examples = "hbcloud secrets set database-password\n"
                   "hbcloud secrets set tls-key --from-file key.pem\n"
                   "printf %s \"$TOKEN\" | hbcloud secrets set api-token",

@@ -99,6 +99,27 @@ int list_show(struct cli *c, struct buf *path, const struct list_view *view)
     return print_list(c, view, t, &footer, cursor != NULL);
 }
 
+int list_show_all(struct cli *c, const char *path, const struct list_view *view)
+{
+    struct api_request rq = { .path = path };
+    _cleanup_reply_ struct api_reply reply;
+    int r = api_call(c, &rq, &reply);
+    if (r != CLI_OK || c->json)
+        return r == CLI_OK ? reply_print(c, &reply) : r;
+    size_t i;
+    json_t *item;
+    _cleanup_table_ struct table *t = text_table_new(view->columns, view->n_columns);
+    _cleanup_buf_ struct buf footer;
+    buf_init(&footer, 0);
+    if (!t)
+        return cli_fail(c, CLI_FAILED, "out of memory");
+    json_array_foreach (json_object_get(reply.json, view->key), i, item)
+        view->row(t, item, view->ctx);
+    if (view->footer)
+        view->footer(c, &footer, reply.json, table_rows(t));
+    return print_list(c, view, t, &footer, false);
+}
+
 int entity_show(struct cli *c, const char *path, void (*show)(struct cli *c, struct buf *out, const json_t *reply))
 {
     struct api_request rq = { .path = path };

@@ -21,6 +21,8 @@ struct list_view {
 #define LIST_ALL_MAX 10000 /* what is shown of a list without --limit */
 /* GET `path` and the pages that follow, up to --limit; with --json one page, unchanged. */
 int list_show(struct cli *c, struct buf *path, const struct list_view *view);
+/* GET `path`, a list that has no pages. */
+int list_show_all(struct cli *c, const char *path, const struct list_view *view);
 
 /* GET `path`; `show` writes what a person reads. */
 int entity_show(struct cli *c, const char *path, void (*show)(struct cli *c, struct buf *out, const json_t *reply));
