@@ -2,6 +2,8 @@ import { useCallback, useEffect, useRef, useState } from 'react';
 import { asHubError, type HubError } from '@/api/errors';
 import { useLive } from '@/state/live';
 
+const AGAIN_MS = 5000;
+
 export interface Resource<T> {
   data: T | undefined;
   error: HubError | null;
@@ -38,4 +40,13 @@ export function useResource<T>(key: string | null, read: (signal: AbortSignal) =
   const reload = useCallback(() => setRound((r) => r + 1), []);
   const mine = state.key === key;
   return { data: mine ? state.data : undefined, error: mine ? state.error : null, loading: mine ? state.loading : true, reload };
+}
+
+/* Reads again every few seconds while something in it is under way. */
+export function useAgainWhile<T>(underWay: boolean, { data, reload }: Resource<T>) {
+  useEffect(() => {
+    if (!underWay) return;
+    const timer = setTimeout(reload, AGAIN_MS);
+    return () => clearTimeout(timer);
+  }, [underWay, data, reload]);
 }

@@ -11,7 +11,7 @@ import { Card, CardHeader } from '@/components/ui/card';
 import { SkeletonRows } from '@/components/ui/skeleton';
 import { Table, Td, Th, Tr } from '@/components/ui/table';
 import { useAction } from '@/hooks/useAction';
-import { useResource } from '@/hooks/useResource';
+import { useAgainWhile, useResource } from '@/hooks/useResource';
 import { words } from '@/lib/format';
 import { useMay } from '@/state/session';
 
@@ -30,26 +30,28 @@ function Decide({ approval: a, onDone }: { approval: CiApproval; onDone: () => v
   );
 }
 
+const isOpen = (a: CiApproval) => ['approval', 'gates', 'deploying'].includes(a.state);
+
 function Approval({ approval: a, mayAct, onDone }: { approval: CiApproval; mayAct: boolean; onDone: () => void }) {
   const waits = a.state === 'approval';
-  const open = waits || a.state === 'gates' || a.state === 'requested' || a.state === 'deploying';
   return (
     <li className="flex flex-wrap items-start gap-x-4 gap-y-2 px-4 py-3">
       <div className="min-w-0 flex-1 basis-64">
         <p><span className="font-medium">{a.service}</span> <span className="text-muted">in {a.environment}</span></p>
         <p className="font-mono text-xs break-all text-muted">{a.image}</p>
-        {a.git && <p className="text-xs text-muted">{a.git.commitMessage?.split('\n')[0]} <span className="font-mono">{a.git.commit?.slice(0, 8)}</span> by {a.git.author}</p>}
+        {a.git && <p className="text-xs text-muted">{a.git.commitMessage?.split('\n')[0]} <span className="font-mono">{a.git.commit?.slice(0, 8)}</span>{a.git.author && ` by ${a.git.author}`}</p>}
         {a.reason && <p className="text-xs">{a.reason}</p>}
         {a.gates.length > 0 && <ul className="mt-1 space-y-0.5 text-xs">{a.gates.map((g) => <li key={g.gate} className="flex items-center gap-1.5"><StatusIcon state={g.held ? 'success' : 'failed'} />{g.gate}: {g.found}</li>)}</ul>}
       </div>
       <span className="text-xs text-muted"><Ago at={a.createdAt} /></span>
       {waits && mayAct ? <Decide approval={a} onDone={onDone} />
-        : a.deploymentId ? <Link className="link text-xs" to={`/deployments/${a.deploymentId}`}>{words(a.state)}</Link> : <Status state={open ? 'initiated' : 'stopped'} label={words(a.state)} />}
+        : a.deploymentId ? <Link className="link text-xs" to={`/deployments/${a.deploymentId}`}>{words(a.state)}</Link> : <Status state={isOpen(a) ? 'initiated' : 'stopped'} label={words(a.state)} />}
     </li>
   );
 }
 
-const runState = (r: CiRun) => (r.conclusion === 'success' ? 'success' : r.conclusion ? 'failed' : 'building');
+const LOOKS: Record<string, string> = { success: 'success', cancelled: 'cancelled', stale: 'cancelled', skipped: 'skipped', neutral: 'skipped' };
+const runState = (r: CiRun) => (r.conclusion ? LOOKS[r.conclusion] ?? 'failed' : 'building');
 
 function Runs({ runs }: { runs: CiRun[] }) {
   return (
@@ -86,6 +88,7 @@ export function Ci() {
   const runs = useResource('ci/runs', (signal) => hub.ciRuns(signal));
   const rules = useResource('ci/rules', (signal) => hub.ciRules(signal));
   const mayAct = useMay('operator');
+  useAgainWhile(approvals.data?.some(isOpen) ?? false, approvals);
   return (
     <div className="space-y-4">
       <Card aria-labelledby="t-approvals">
@@ -99,7 +102,12 @@ export function Ci() {
         {!runs.data ? (runs.error ? <Failed error={runs.error} retry={runs.reload} what="The runs" /> : <SkeletonRows rows={2} />)
           : runs.data.length === 0 ? <Empty icon={GitBranch} title="No run has been told yet">Point a webhook of your repository at this hub; docs/operations/ci.md says how.</Empty> : <Runs runs={runs.data} />}
       </Card>
-      {rules.data && rules.data.length > 0 && <Card aria-labelledby="t-rules"><CardHeader id="t-rules" title="Rules" /><Rules rules={rules.data} /></Card>}
+      {(rules.error || (rules.data && rules.data.length > 0)) && (
+        <Card aria-labelledby="t-rules">
+          <CardHeader id="t-rules" title="Rules" />
+          {rules.data ? <Rules rules={rules.data} /> : rules.error && <Failed error={rules.error} retry={rules.reload} what="The rules" />}
+        </Card>
+      )}
     </div>
   );
 }

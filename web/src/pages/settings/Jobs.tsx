@@ -11,7 +11,8 @@ import { Select } from '@/components/ui/field';
 import { SkeletonRows } from '@/components/ui/skeleton';
 import { Table, Td, Th, Tr } from '@/components/ui/table';
 import { useAction } from '@/hooks/useAction';
-import { useResource } from '@/hooks/useResource';
+import { useAgainWhile, useResource } from '@/hooks/useResource';
+import { duration } from '@/lib/format';
 import { useMay } from '@/state/session';
 
 const STATES: JobState[] = ['waiting', 'running', 'done', 'failed', 'cancelled'];
@@ -40,22 +41,24 @@ function JobRow({ job, mayAct, onDone }: { job: Job; mayAct: boolean; onDone: ()
   );
 }
 
-const rhythm = (s: Schedule) => (s.cron ? `${s.cron} (${s.timeZone})` : `every ${s.every} s`);
+const rhythm = (s: Schedule) => (s.cron ? `${s.cron} (${s.timeZone})` : `every ${duration((s.every ?? 0) * 1000)}`);
 
 function Schedules() {
-  const { data } = useResource('schedules', (signal) => hub.schedules(signal));
-  if (!data || data.length === 0) return null;
+  const { data, error, reload } = useResource('schedules', (signal) => hub.schedules(signal));
+  if (!error && !data?.length) return null;
   return (
     <Card aria-labelledby="t-schedules" className="mt-4">
       <CardHeader id="t-schedules" title="Schedules" />
-      <Table>
-        <thead><tr><Th>What</Th><Th>When</Th><Th>Next</Th><Th className="max-sm:hidden">Last</Th></tr></thead>
-        <tbody>
-          {data.map((s) => (
-            <Tr key={s.name}><Td className="font-medium">{s.title}</Td><Td className="font-mono text-xs">{rhythm(s)}</Td><Td className="text-xs text-muted"><Ago at={s.nextAt} /></Td><Td className="text-xs text-muted max-sm:hidden">{s.lastAt ? <><Ago at={s.lastAt} />{s.lastState ? `, ${s.lastState}` : ''}</> : 'never'}</Td></Tr>
-          ))}
-        </tbody>
-      </Table>
+      {!data ? error && <Failed error={error} retry={reload} what="The schedules" /> : (
+        <Table>
+          <thead><tr><Th>What</Th><Th>When</Th><Th>Next</Th><Th className="max-sm:hidden">Last</Th></tr></thead>
+          <tbody>
+            {data.map((s) => (
+              <Tr key={s.name}><Td className="font-medium">{s.title}</Td><Td className="font-mono text-xs">{rhythm(s)}</Td><Td className="text-xs text-muted"><Ago at={s.nextAt} /></Td><Td className="text-xs text-muted max-sm:hidden">{s.lastAt ? <><Ago at={s.lastAt} />{s.lastState ? `, ${s.lastState}` : ''}</> : 'never'}</Td></Tr>
+            ))}
+          </tbody>
+        </Table>
+      )}
     </Card>
   );
 }
@@ -63,7 +66,9 @@ function Schedules() {
 /* Work that outlives a request. */
 export function Jobs() {
   const [state, setState] = useState<JobState | undefined>();
-  const { data, error, reload } = useResource(`jobs/${state ?? ''}`, (signal) => hub.jobs(state, signal));
+  const jobs = useResource(`jobs/${state ?? ''}`, (signal) => hub.jobs(state, signal));
+  const { data, error, reload } = jobs;
+  useAgainWhile(data?.jobs.some((j) => j.state === 'running' || j.state === 'waiting') ?? false, jobs);
   const mayAct = useMay('operator');
   return (
     <>
