@@ -50,6 +50,20 @@ suite('deploying in the browser', { skip }, () => {
     });
   });
 
+  test('O17 dollar signs in the form’s values arrive literally in the container', async () => {
+    const image = await rig.demo('1');
+    const values = { A: 'pa$$word', B: 'abc$def', C: '$2y$10$abcdefghijklmnopqrstuv', D: "${A:-x} 'q' \"q\" \\n=#" };
+    await visits.visit(rig.hub, { path: '/services/new' }, async (page) => {
+      await fill(page, 'dollars', image);
+      await page.getByText('Health, domains, variables').click();
+      await page.getByLabel('Environment variables').fill(Object.entries(values).map(([name, value]) => `${name}=${value}`).join('\n'));
+      await page.getByTestId('deploy-submit').click();
+      await says(page.getByTestId('deployment-status'), 'completed', 60_000);
+      const address = (await page.getByTestId('service-url').innerText()).trim();
+      for (const [name, value] of Object.entries(values)) assert.equal(await text(address, `/env?${name}`), value);
+    });
+  });
+
   test('an update that fails is told, and the old container goes on serving', async () => {
     const { id } = await rig.serve('steady', await rig.demo('1'));
     await visits.visit(rig.hub, { path: `/services/${id}` }, async (page) => {
