@@ -270,6 +270,7 @@ static void O08_what_is_lost_is_brought_back(void **state)
 struct putter {
     struct fixture *f;
     char name[16];
+    const char *domain; /* NULL: one of its own */
     int result;
 };
 
@@ -280,7 +281,7 @@ static void *put_one(void *arg)
     char domain[64];
     struct error e = ERROR_INIT;
     (void)snprintf(domain, sizeof domain, "%s.example.org", p->name);
-    _cleanup_json_ json_t *s = service(p->name, domain, 1);
+    _cleanup_json_ json_t *s = service(p->name, p->domain ? p->domain : domain, 1);
     p->result = gateway_route_put(p->f->base.gateway, p->name, s, &changed, &e);
     error_done(&e);
     return NULL;
@@ -306,6 +307,21 @@ static void changes_that_come_together_are_one(void **state)
     }
     assert_int_equal(f->base.router.routes, N + 1);
     assert_true(f->base.router.applied - before <= N / 2);
+}
+
+static void of_two_who_ask_for_a_domain_at_once_one_gets_it(void **state)
+{
+    struct fixture *f = *state;
+    pthread_t threads[2];
+    struct putter putters[2];
+    OK(gateway_start(f->base.gateway, &f->base.e));
+    for (int i = 0; i < 2; i++) {
+        putters[i] = (struct putter){ .f = f, .name = { (char)('a' + i) }, .domain = "same.example.org" };
+        assert_int_equal(pthread_create(&threads[i], NULL, put_one, &putters[i]), 0);
+    }
+    for (int i = 0; i < 2; i++)
+        (void)pthread_join(threads[i], NULL);
+    assert_int_equal(putters[0].result + putters[1].result, -ERR_CONFLICT);
 }
 
 static void what_was_counted_is_added_up_over_changes(void **state)
@@ -398,6 +414,7 @@ int main(void)
         CASE(a_domain_belongs_to_one_service),
         CASE(O08_what_is_lost_is_brought_back),
         CASE(changes_that_come_together_are_one),
+        CASE(of_two_who_ask_for_a_domain_at_once_one_gets_it),
         CASE(what_was_counted_is_added_up_over_changes),
         CASE(drained_is_nothing_in_flight_and_no_connection),
         CASE(without_a_router_nothing_is_routed),
