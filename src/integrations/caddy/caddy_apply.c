@@ -40,16 +40,15 @@ static void free_work(struct work *w)
 
 /* ---- what is there ---- */
 
-static json_t *find_route(const json_t *part, const char *name)
+/* id -> route, of those that the part holds. New reference. */
+static json_t *routes_by_id(const json_t *part)
 {
     size_t i;
-    json_t *route;
-    char id[300];
-    (void)snprintf(id, sizeof id, ID_ROUTE "%s", name);
+    json_t *route, *ret = json_object();
     json_array_foreach (json_object_get(json_array_get(json_object_get(part, "handle"), 0), "routes"), i, route)
-        if (str_eq(json_str(route, "@id"), id))
-            return route;
-    return NULL;
+        if (json_str(route, "@id"))
+            (void)json_object_set(ret, json_str(route, "@id"), route);
+    return ret;
 }
 
 /* The tag begins with the path: of a part that stands in another server than the one that is set now. */
@@ -176,12 +175,13 @@ static int prepare(struct work *w, struct error *e)
     w->wanted = calloc(room, sizeof(json_t *));
     w->now = calloc(room, sizeof(json_t *));
     w->taken = calloc(room, sizeof *w->taken);
-    if (!w->wanted || !w->now || !w->taken)
+    _cleanup_json_ json_t *there = routes_by_id(w->part);
+    if (!w->wanted || !w->now || !w->taken || !there)
         return error_set(e, ERR_INTERNAL, "No memory.");
     for (size_t i = 0; i < w->n; i++) {
         if (!(w->wanted[i] = caddy_route(w->c, &w->routes[i], limits)))
             return error_set(e, ERR_INTERNAL, "The route of %s cannot be written.", w->routes[i].name);
-        w->now[i] = json_incref(find_route(w->part, w->routes[i].name));
+        w->now[i] = json_incref(json_object_get(there, json_str(w->wanted[i], "@id")));
         w->verdicts[i] = (struct router_verdict){ .accepted = true };
     }
     return 0;
