@@ -82,10 +82,9 @@ static int read_url(struct caddy *c, const char *url, struct error *e)
         return error_set(e, ERR_VALIDATION, "caddy.admin_url must be http://HOST:PORT or unix:///PATH.");
     c->base = str_printf("%.*s", (int)(host - url + (ptrdiff_t)n), url);
     c->origin = copy(c->base);
-    (void)snprintf(c->host, sizeof c->host, "%.*s", (int)n, host);
-    char *colon = strrchr(c->host, ':');
-    if (colon && !strchr(colon, ']'))
-        *colon = '\0';
+    bool bracketed = host[0] == '[';
+    (void)snprintf(c->host, sizeof c->host, "%.*s", (int)n - bracketed, host + bracketed);
+    c->host[strcspn(c->host, bracketed ? "]" : ":")] = '\0';
     return 0;
 }
 
