@@ -41,16 +41,24 @@ static int read_identity(struct store *store, char ret[ID_LEN + 1], struct error
     return r;
 }
 
+/* Another hub on this database may have made it first. */
+static int make_identity(struct store *store, struct error *e)
+{
+    char id[ID_LEN + 1];
+    _cleanup_conn_ struct store_conn *c = NULL;
+    int r = store_acquire(store, STORE_WRITE, &c, e);
+    if (r == 0)
+        r = store_exec(c, e, "INSERT INTO gateway_identity (one, id) VALUES (1, $1) ON CONFLICT (one) DO NOTHING", "t",
+                       id_new(id));
+    return r == 0 ? store_commit(c, e) : r;
+}
+
 int gateway_identity(struct store *store, char ret[GATEWAY_IDENTITY_LEN + 1], struct error *e)
 {
     int r = read_identity(store, ret, e);
-    if (r != 0)
-        return r < 0 ? r : 0;
-    _cleanup_conn_ struct store_conn *c = NULL;
-    r = store_acquire(store, STORE_WRITE, &c, e);
-    if (r == 0)
-        r = store_exec(c, e, "INSERT INTO gateway_identity (one, id) VALUES (1, $1)", "t", id_new(ret));
-    return r == 0 ? store_commit(c, e) : r;
+    if (r == 0 && (r = make_identity(store, e)) == 0)
+        r = read_identity(store, ret, e);
+    return r < 0 ? r : r == 1 ? 0 : error_set(e, ERR_INTERNAL, "The hub's identity was not kept.");
 }
 
 int gateway_list_registrations(void *room, struct request *rq UNUSED, struct reply *rp, struct error *e)
