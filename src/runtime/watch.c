@@ -234,6 +234,39 @@ static bool to_be_fenced(struct node_engine *n, const struct engine_container *c
     return c->created_ms < before_ms || !service_is_busy(r, x, reason, sizeof reason);
 }
 
+struct return_home {
+    const struct node_engine *node;
+    const struct engine_container *container;
+    bool done;
+};
+
+static int put_home(json_t *d, void *ctx)
+{
+    struct return_home *h = ctx;
+    if (json_str(d, "container.id") || !str_eq(json_str(d, "status.deployment"), "failed"))
+        return 0;
+    (void)json_put(d, "nodeId", json_string(h->node->node_id));
+    (void)json_put(d, "container.id", json_string(h->container->id));
+    h->done = true;
+    return 0;
+}
+
+/* The instance was to live elsewhere, and its deployment there has failed: this container is all there is of it, so it
+ * serves on. The comparison that follows reads it. */
+static bool comes_home(struct node_engine *n, const struct engine_container *c)
+{
+    char reason[256];
+    struct return_home h = { .node = n, .container = c };
+    const char *instance = json_string_value(json_object_get(c->labels, LABEL_INSTANCE));
+    _cleanup_entity_ struct entity *x = table_get(n->runtime->services, instance);
+    if (!x || !str_eq(c->state, "running") || service_is_busy(n->runtime, x, reason, sizeof reason))
+        return false;
+    if (runtime_service_change(n->runtime, x->id, put_home, &h, NULL, NULL) < 0 || !h.done)
+        return false;
+    log_info("Service %s is where it was before its node was lost: it runs nowhere else.", x->name);
+    return true;
+}
+
 static void fence_one(struct node_engine *n, const struct engine_container *c)
 {
     struct error e = ERROR_INIT;
@@ -255,7 +288,7 @@ static void fence(struct node_engine *n, const struct engine_container *list, si
     int64_t before = n->fence_before_ms;
     (void)pthread_mutex_unlock(&n->lock);
     for (size_t i = 0; i < count && !n->stop; i++)
-        if (to_be_fenced(n, &list[i], before))
+        if (to_be_fenced(n, &list[i], before) && !comes_home(n, &list[i]))
             fence_one(n, &list[i]);
     (void)pthread_mutex_lock(&n->lock);
     if (n->fence_before_ms == before)

@@ -189,6 +189,14 @@ static int on_relocate(void *ctx UNUSED, const char *service_id, const char *rea
     return 0;
 }
 
+static _Atomic bool is_busy;
+
+static bool busy(void *ctx UNUSED, const char *service_id UNUSED, char *ret_reason, size_t size)
+{
+    str_copy(ret_reason, size, "A deployment is under way.");
+    return is_busy;
+}
+
 static void add_node(size_t i)
 {
     struct error e = ERROR_INIT;
@@ -215,6 +223,7 @@ static int setup(void **state)
     for (size_t i = 0; i < MACHINES; i++)
         (void)pthread_mutex_init(&machines[i].lock, NULL);
     asked = 0;
+    is_busy = false;
     if (store_open(&(struct store_options){ .path = path }, &store, &e) < 0)
         fail_msg("%s", e.message);
     bus = events_new();
@@ -228,6 +237,7 @@ static int setup(void **state)
     if (runtime_open(&o, &runtime, &e) < 0 || runtime_start(runtime, &e) < 0)
         fail_msg("%s", e.message);
     runtime_set_relocate(runtime, on_relocate, NULL);
+    runtime_set_busy(runtime, busy, NULL);
     for (size_t i = 0; i < MACHINES; i++)
         add_node(i);
     return 0;
@@ -445,12 +455,32 @@ static void a_node_that_returns_is_fenced_first(void **state)
     run_service("web", 0, NULL, "all", id);
     set_dead(0, true);
     WAIT_UNTIL(asked == 1);
+    is_busy = true; /* its deployment elsewhere is under way */
     set_dead(0, false);
     await_status(0, "active");
     assert_int_equal(machines[0].removed, 1);
     assert_false(machines[0].containers[0].there);
     _cleanup_json_ json_t *d = service(id);
     assert_string_not_equal(json_str(d, "nodeId"), nodes[0]);
+}
+
+/* Its deployment elsewhere has failed: what the node still has of it is not taken away, but serves on. */
+static void what_could_not_move_serves_on_when_its_node_returns(void **state)
+{
+    (void)state;
+    char id[ID_LEN + 1];
+    all_active();
+    run_service("web", 0, NULL, "all", id);
+    set_dead(0, true);
+    WAIT_UNTIL(asked == 1);
+    set_dead(0, false);
+    await_status(0, "active");
+    assert_int_equal(machines[0].removed, 0);
+    _cleanup_json_ json_t *d = service(id);
+    assert_string_equal(json_str(d, "nodeId"), nodes[0]);
+    assert_string_equal(json_str(d, "container.id"), machines[0].containers[0].id);
+    assert_string_equal(json_str(d, "container.state"), "running");
+    assert_string_equal(json_str(d, "status.deployment"), "running");
 }
 
 /* An engine that someone holds refuses when its node is gone; it never dangles. */
@@ -492,14 +522,6 @@ static void what_was_given_up_goes_when_its_node_returns(void **state)
     assert_int_equal(instance_is_abandoned(runtime, id, nodes[0]), 0);
 }
 
-static _Atomic bool is_busy;
-
-static bool busy(void *ctx UNUSED, const char *service_id UNUSED, char *ret_reason, size_t size)
-{
-    str_copy(ret_reason, size, "A deployment is under way.");
-    return is_busy;
-}
-
 /* A hub that starts finds the container that a deployment has made on the node its instance is to live on. */
 static void a_hub_that_starts_leaves_a_deployment_its_container(void **state)
 {
@@ -512,7 +534,6 @@ static void a_hub_that_starts_leaves_a_deployment_its_container(void **state)
     run_service("web", 0, NULL, NULL, id);
     node_engine_remove(runtime, nodes[1]);
     is_busy = true;
-    runtime_set_busy(runtime, busy, NULL);
     *c =
         (struct fake_container){ .there = true, .running = true, .created_ms = clock_now_ms() - 1000, .name = "web-2" };
     memset(c->id, 'n', 64);
@@ -661,6 +682,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_lost_node_s_stateless_services_move_once, setup, teardown),
         cmocka_unit_test_setup_teardown(what_has_data_or_no_other_place_waits_for_its_node, setup, teardown),
         cmocka_unit_test_setup_teardown(a_node_that_returns_is_fenced_first, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_could_not_move_serves_on_when_its_node_returns, setup, teardown),
         cmocka_unit_test_setup_teardown(an_engine_that_is_held_outlives_its_node, setup, teardown),
         cmocka_unit_test_setup_teardown(what_was_given_up_goes_when_its_node_returns, setup, teardown),
         cmocka_unit_test_setup_teardown(a_hub_that_starts_leaves_a_deployment_its_container, setup, teardown),
