@@ -74,19 +74,6 @@ int cancel_deployment(void *room, struct request *rq, struct reply *rp, struct e
     return answer_one(d, id, rp, 202, e);
 }
 
-int deployments_state(struct deployments *d, const char *id, char ret_state[24], char ret_message[512], struct error *e)
-{
-    _cleanup_json_ json_t *document = NULL;
-    int r = read_document(d, id, &document, e);
-    if (r < 0)
-        return r;
-    const char *message = json_str(document, "status.message");
-    str_copy(ret_state, 24, json_str(document, "status.state"));
-    if (ret_message)
-        str_copy(ret_message, 512, message ? message : "");
-    return 0;
-}
-
 /* ---- list ---- */
 
 #define ANALYSED_MAX "20000" /* the newest that match; older ones say little of how it goes now */

@@ -50,10 +50,6 @@ int deployments_roll_back(struct deployments *d, const char *service, const stru
 typedef int (*deployment_gate)(void *ctx, const char *service, const char *environment,
                                const struct deployment_origin *origin, struct error *e);
 void deployments_set_gate(struct deployments *d, deployment_gate gate, void *ctx);
-/* The state of a deployment ("completed"), by its id; ERR_NOT_FOUND. `ret_message` may be NULL. */
-int deployments_state(struct deployments *d, const char *id, char ret_state[24], char ret_message[512],
-                      struct error *e);
-
 extern const struct api_operation deployment_operations[];
 extern const size_t deployment_operation_count;
 

@@ -250,8 +250,10 @@ static int pin(const char *service, const struct keeping *k, struct container_en
     struct engine_image found = { 0 };
     (void)snprintf(tag, sizeof tag, "%.100s-%d", service, k->number);
     (void)snprintf(reference, sizeof reference, "%s:%s", PIN_REPOSITORY, tag);
-    if (!k->wanted)
-        return engine->ops->image_remove ? engine->ops->image_remove(engine, reference, e) : 0;
+    if (!k->wanted) {
+        int gone = engine->ops->image_remove ? engine->ops->image_remove(engine, reference, e) : 0;
+        return gone == -ERR_NOT_FOUND ? 0 : gone; /* somebody tidied it away already */
+    }
     if (!engine->ops->image_tag)
         return 0;
     int r = engine->ops->image(engine, k->image, &found, NULL);

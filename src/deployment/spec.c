@@ -6,7 +6,7 @@
 
 #define WORDS_MAX 257
 #define PORTS_MAX 66
-#define MOUNTS_MAX 65
+#define MOUNTS_MAX (64 + 32) /* volumes and tmpfs, as the contract has them */
 
 struct container_spec { /* what the engine_spec points to */
     const char *command[WORDS_MAX], *entrypoint[WORDS_MAX], *health[WORDS_MAX];
