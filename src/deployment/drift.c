@@ -344,12 +344,7 @@ static bool is_referred_to(struct deployments *d, const char *service, const cha
 static bool is_busy(struct deployments *d, const char *service)
 {
     _cleanup_entity_ struct entity *x = NULL;
-    if (runtime_service(d->runtime, service, &x, NULL) < 0)
-        return true;
-    (void)pthread_mutex_lock(&d->lock);
-    bool busy = map_get(d->active, x->id) != NULL;
-    (void)pthread_mutex_unlock(&d->lock);
-    return busy;
+    return runtime_service(d->runtime, service, &x, NULL) < 0 || queue_runs(d, x->id);
 }
 
 static int clear_one(struct deployments *d, struct container_engine *g, const struct engine_container *c,
@@ -430,7 +425,7 @@ int repair_service(void *room, struct request *rq, struct reply *rp, struct erro
     char deployment[ID_LEN + 1] = "";
     const char *by = request_actor(rq)->name;
     int res = runtime_service(d->runtime, request_str(rq, "serviceId"), &x, e);
-    if (res == 0 && is_busy(d, x->id))
+    if (res == 0 && queue_runs(d, x->id))
         res = error_set(e, ERR_CONFLICT, "A deployment of %s is under way. Wait for its end.", x->name);
     if (res == 0)
         res = drift_compare(d, x->id, &list, e);

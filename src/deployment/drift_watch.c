@@ -82,14 +82,6 @@ static void say(const char *name, const json_t *list)
                  json_str(one, "wanted") ? json_str(one, "wanted") : "absent");
 }
 
-static bool under_way(struct deployments *d, const char *id)
-{
-    (void)pthread_mutex_lock(&d->lock);
-    bool active = map_get(d->active, id) != NULL;
-    (void)pthread_mutex_unlock(&d->lock);
-    return active;
-}
-
 static void compare_one(struct drift *x, const char *id)
 {
     struct deployments *d = x->deployments;
@@ -97,7 +89,7 @@ static void compare_one(struct drift *x, const char *id)
     _cleanup_entity_ struct entity *service = NULL;
     json_t *list = NULL;
     char deployment[ID_LEN + 1];
-    if (under_way(d, id) || runtime_service(d->runtime, id, &service, NULL) < 0)
+    if (queue_runs(d, id) || runtime_service(d->runtime, id, &service, NULL) < 0)
         return;
     _cleanup_json_ json_t *document = entity_document(service);
     if (!json_flag(document, "managed", false) || json_int(document, "ordinal", 1) != 1)
@@ -106,11 +98,11 @@ static void compare_one(struct drift *x, const char *id)
         return;
     int res = drift_compare(d, id, &list, &e);
     /* One that began meanwhile has changed what was compared. */
-    if (res == 0 && !under_way(d, id) && is_new(document, list)) {
+    if (res == 0 && !queue_runs(d, id) && is_new(document, list)) {
         say(service->name, list);
         res = runtime_service_change(d->runtime, id, put_differences, list, NULL, &e);
     }
-    if (res == 0 && json_array_size(list) && json_at(document, "status.drift") && !under_way(d, id) &&
+    if (res == 0 && json_array_size(list) && json_at(document, "status.drift") && !queue_runs(d, id) &&
         may_repair(x, id)) {
         res = drift_repair(d, id, "drift policy", list, deployment, &e);
         if (res == 0)

@@ -122,6 +122,7 @@ void queue_leave(struct deployments *d, const char *service_id, const char *id);
 /* Its work is done and its end is about to be told: who hears of it may touch the service at once. */
 void queue_ending(struct deployments *d, const char *id);
 bool queue_busy(struct deployments *d, const char *service_id); /* one is under way */
+bool queue_runs(struct deployments *d, const char *service_id); /* the same until its very end is on record */
 int queue_restore(struct deployments *d, struct error *e); /* at start: what an earlier hub left */
 /* ERR_CONFLICT with the reason when it is too late. */
 int queue_cancel(struct deployments *d, const char *id, const char *by, struct error *e);

@@ -48,6 +48,8 @@ int plan_answer_action(struct deployments *d, const char *action, const struct e
 
 /* strategy.c: how the release takes the old one's place, and why. `old` may be NULL. Static texts and `ret_reason`. */
 const char *strategy_of(const json_t *specification, const json_t *old, char *ret_reason, size_t size);
+/* The first port with a host port of the owner's own choice: one container of a node can have it. NULL none. */
+const json_t *strategy_fixed_port(const json_t *specification);
 
 /* rollback.c: whether a release can be deployed again; 0, ERR_CONFLICT with the reason, or ERR_UNAVAILABLE. With
  * `engine` the image is asked for there and, unless it is there, in its registry; `ret_image` gets the reference. */

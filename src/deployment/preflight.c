@@ -1,3 +1,4 @@
+#include "deployment/plan.h"
 #include "deployment/steps.h"
 
 #include <errno.h>
@@ -139,11 +140,7 @@ static int check_containers(struct look *l, struct error *e)
 static int check_alone(struct run *r, struct error *e)
 {
     int64_t wanted = strategy_instances(r->release.specification);
-    bool single = json_str(r->release.specification, "container.name") != NULL;
-    size_t i;
-    json_t *p;
-    json_array_foreach (json_at(r->release.specification, "container.ports"), i, p)
-        single = single || json_int(p, "host", 0);
+    bool single = json_str(r->release.specification, "container.name") || strategy_fixed_port(r->release.specification);
     if (!single || wanted < 2)
         return 0;
     for (size_t a = 0; a < instances_count(r); a++)

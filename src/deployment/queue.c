@@ -153,6 +153,14 @@ bool queue_busy(struct deployments *d, const char *service_id)
     return running && !ended;
 }
 
+bool queue_runs(struct deployments *d, const char *service_id)
+{
+    (void)pthread_mutex_lock(&d->lock);
+    bool runs = map_get(d->active, service_id) != NULL;
+    (void)pthread_mutex_unlock(&d->lock);
+    return runs;
+}
+
 void queue_leave(struct deployments *d, const char *service_id, const char *id)
 {
     (void)pthread_mutex_lock(&d->queue_lock);

@@ -3,8 +3,6 @@
 #include "base/str.h"
 #include "deployment/plan.h"
 
-#include <stdio.h>
-
 static const char *const names[STRATEGIES] = {
     [STRATEGY_BLUE_GREEN] = "blue-green",
     [STRATEGY_ROLLING] = "rolling",
@@ -40,11 +38,6 @@ enum strategy strategy_choose(const json_t *spec, const json_t *service, char *r
     enum strategy s = STRATEGY_BLUE_GREEN;
     _cleanup_json_ json_t *old = running_specification(service);
     (void)strategy_parse(strategy_of(spec, old, ret_why, size), &s);
-    if (old && s != STRATEGY_RECREATE && json_str(spec, "container.name")) {
-        (void)snprintf(ret_why, size, "The container's name %.100s is fixed: only one container can have it.",
-                       json_str(spec, "container.name"));
-        s = STRATEGY_RECREATE;
-    }
     return s;
 }
 

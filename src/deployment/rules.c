@@ -195,16 +195,6 @@ static int check_ports(const json_t *request, struct error *e)
 
 /* ---- what does not go together ---- */
 
-static bool fixed_host_port(const json_t *request)
-{
-    size_t i;
-    json_t *p;
-    json_array_foreach (json_at(request, "container.ports"), i, p)
-        if (json_int(p, "host", 0))
-            return true;
-    return false;
-}
-
 static int check_instances(const json_t *request, struct error *e)
 {
     if (json_int(request, "instances", 1) < 2)
@@ -214,7 +204,7 @@ static int check_instances(const json_t *request, struct error *e)
     if (json_str(request, "container.name"))
         return bad(e, "/instances", "must be 1 with a fixed container name",
                    "A fixed container name can be had by one container only.");
-    if (fixed_host_port(request) && !json_object_size(json_at(request, "placement")))
+    if (strategy_fixed_port(request) && !json_object_size(json_at(request, "placement")))
         return bad(e, "/instances", "must be 1 with a fixed host port, or a placement over several nodes",
                    "A fixed host port can be had by one container of a node only.");
     return 0;

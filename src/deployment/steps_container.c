@@ -1,3 +1,4 @@
+#include "deployment/plan.h"
 #include "deployment/spec.h"
 #include "deployment/steps.h"
 
@@ -115,20 +116,10 @@ static int take_fixed_name(struct run *r, const json_t *x, struct container_engi
 
 #define CHOSEN_PORT_TRIES 5
 
-static bool has_fixed_port(const json_t *specification)
-{
-    size_t i;
-    json_t *p;
-    json_array_foreach (json_at(specification, "container.ports"), i, p)
-        if (json_int(p, "host", 0))
-            return true;
-    return false;
-}
-
 /* A host port that the engine chose may be another program's by then: with each try it chooses the next. */
 static int start_with_ports(struct run *r, struct container_engine *g, const char *container, struct error *e)
 {
-    bool fixed = has_fixed_port(r->release.specification);
+    bool fixed = strategy_fixed_port(r->release.specification) != NULL;
     int res = g->ops->start(g, container, e);
     for (int i = 1; res == -ERR_CONFLICT && !fixed && i < CHOSEN_PORT_TRIES && !run_interrupted(r); i++) {
         record_log(&r->record, "started again: %s", e->message);

@@ -5,7 +5,7 @@
 /* Which strategy a deployment takes: the one that was asked for, or blue-green unless two containers of the service
  * cannot be at the same time. */
 
-static const json_t *fixed_port(const json_t *specification)
+const json_t *strategy_fixed_port(const json_t *specification)
 {
     size_t i;
     json_t *p;
@@ -45,18 +45,18 @@ static const char *single_writer(const json_t *specification, const json_t *old)
 const char *strategy_of(const json_t *specification, const json_t *old, char *ret_reason, size_t size)
 {
     const char *wanted = json_str(specification, "strategy.type"), *volume = single_writer(specification, old);
-    const json_t *port = fixed_port(specification);
+    const json_t *port = strategy_fixed_port(specification);
+    if (json_str(specification, "container.name")) {
+        (void)snprintf(ret_reason, size, "The container's name %.100s is fixed: only one container can have it.",
+                       json_str(specification, "container.name"));
+        return "recreate";
+    }
     if (wanted) {
         (void)snprintf(ret_reason, size, "The service asks for it.");
         return wanted;
     }
     if (str_eq(json_str(specification, "lifecycle"), "job")) {
         (void)snprintf(ret_reason, size, "A job runs once: there is nothing to switch.");
-        return "recreate";
-    }
-    if (json_str(specification, "container.name")) {
-        (void)snprintf(ret_reason, size, "The container's name %.100s is fixed: only one container can have it.",
-                       json_str(specification, "container.name"));
         return "recreate";
     }
     if (port && holds_port(old, port)) {

@@ -407,7 +407,8 @@ static void a_strategy_is_chosen_and_its_reason_said(void **state)
         { PORT, PORT, "recreate", "port 99" },
         { PORT, "{}", "blue-green", "" },
         { "{\"container\":{\"name\":\"x\"}}", "{}", "recreate", "x is fixed" },
-        { "{\"strategy\":{\"type\":\"rolling\"},\"container\":{\"name\":\"x\"}}", "{}", "rolling", "asks for it" },
+        { "{\"strategy\":{\"type\":\"rolling\"}}", "{}", "rolling", "asks for it" },
+        { "{\"strategy\":{\"type\":\"rolling\"},\"container\":{\"name\":\"x\"}}", "{}", "recreate", "x is fixed" },
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         char reason[512] = "";
