@@ -111,6 +111,9 @@ static void write_status(json_t *d, const struct run_row *x, size_t ended, size_
         int64_t began = x->started_ms ? x->started_ms : x->began_ms;
         (void)json_put(d, "timing.completedAt", json_string(time_format(x->ended_ms, at)));
         (void)json_put(d, "timing.duration", json_integer(x->ended_ms > began ? x->ended_ms - began : 0));
+    } else { /* also of a run that is run again */
+        (void)json_object_del(json_object_get(d, "timing"), "completedAt");
+        (void)json_object_del(json_object_get(d, "timing"), "duration");
     }
 }
 

@@ -40,6 +40,8 @@ describe(`CI on ${flavour.name}`, { skip: flavour.skip || Registry.skip }, () =>
     assert.equal(await text((await service(rig.hub, 'shop')).networking.url), '1f0e3da');
     await waitFor(() => told()[0]?.at(-1) === 'success', { what: 'the success at GitHub' });
     assert.deepEqual([github.deployments.length, github.deployments[0].ref, github.deployments[0].environment], [1, commit, 'production']);
+    await take('workflow_run', inProgress({ run_attempt: 2 }));
+    assert.deepEqual(((d) => [d.status.state, d.timing.completedAt, d.timing.duration])(await event()), ['building', undefined, undefined], 'run again, it has not ended');
     await take('workflow_run', completed({ updated_at: '2026-11-25T12:00:00Z' }));
     assert.equal((await approvals('shop')).length, 1, 'the same end once more deploys nothing');
   });
