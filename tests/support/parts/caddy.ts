@@ -113,10 +113,6 @@ export class Caddy {
     return { CADDY_ADMIN_URL: this.adminUrl, HBCLOUD_CADDY_SERVER: 'owner', HBCLOUD_DOMAIN: 'example.org' };
   }
 
-  get output(): string {
-    return this.#process.output;
-  }
-
   /** The admin API, as its owner calls it. */
   async admin(method: string, path: string, body?: unknown): Promise<Answer> {
     const headers = { ...this.#adminHeaders, ...(body === undefined ? {} : { 'content-type': 'application/json' }) };

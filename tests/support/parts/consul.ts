@@ -58,10 +58,6 @@ export class Consul {
     await waitFor(look, { timeout: 30_000, what: 'a leader of Consul' });
   }
 
-  get output(): string {
-    return this.#process.output;
-  }
-
   async get<T = any>(path: string): Promise<T> {
     const reply = await fetch(`http://${this.address}/v1${path}`, { signal: AbortSignal.timeout(5000) });
     return (await reply.json()) as T;
