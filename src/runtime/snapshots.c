@@ -154,13 +154,15 @@ static int make_helper(struct container_engine *g, const struct snapshot *s, con
 
 /* ---- one snapshot ---- */
 
+/* The bytes of all but `id`. */
 static int64_t stored_so_far(struct store_conn *c, const char *id, bool *ret_there, struct error *e)
 {
     _cleanup_rows_ struct store_rows *rows = NULL;
-    int r = store_query(c, e, &rows,
-                        "SELECT COALESCE(SUM(bytes), 0), COALESCE(SUM(CASE WHEN id = $1 THEN 1 ELSE 0 END), 0) FROM "
-                        "volume_snapshots",
-                        "t", id);
+    int r = store_query(
+        c, e, &rows,
+        "SELECT COALESCE(SUM(CASE WHEN id = $1 THEN 0 ELSE bytes END), 0), COALESCE(SUM(CASE WHEN id = $1 THEN 1 ELSE 0 END), 0) FROM "
+        "volume_snapshots",
+        "t", id);
     if (r == 0 && (r = rows_next(rows, e)) == 1) {
         *ret_there = rows_int(rows, 1) > 0;
         return rows_int(rows, 0);
@@ -176,11 +178,14 @@ static int record(struct volumes *v, const struct job *job, const struct snapsho
     if (r == 0)
         r = jobs_fence_check(c, job, e);
     if (r == 0)
-        r = store_exec(c, e,
-                       "INSERT INTO volume_snapshots (id, volume, node_id, service, bytes, raw_bytes, sha256, in_use, "
-                       "for_removal, created_by, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
-                       "ttttiitiiti", s->id, s->volume, s->node_id, s->service[0] ? s->service : NULL, w->stored,
-                       w->raw, sha256, (int64_t)s->in_use, (int64_t)s->for_removal, s->by, clock_now_ms());
+        r = store_exec(
+            c, e,
+            "INSERT INTO volume_snapshots (id, volume, node_id, service, bytes, raw_bytes, sha256, in_use, "
+            "for_removal, created_by, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) "
+            "ON CONFLICT (id) DO UPDATE SET bytes = excluded.bytes, raw_bytes = excluded.raw_bytes, sha256 = "
+            "excluded.sha256, in_use = excluded.in_use, created_at = excluded.created_at",
+            "ttttiitiiti", s->id, s->volume, s->node_id, s->service[0] ? s->service : NULL, w->stored, w->raw, sha256,
+            (int64_t)s->in_use, (int64_t)s->for_removal, s->by, clock_now_ms());
     return r == 0 ? store_commit(c, e) : r;
 }
 
@@ -226,7 +231,7 @@ static void close_writer(struct writer *w, char ret_sha256[65])
 
 /* Into a file of another name, which becomes the snapshot when it is whole and on the disk. */
 static int write_file(struct volumes *v, const struct job *job, struct container_engine *g, const struct snapshot *s,
-                      const char *helper, int64_t limit, struct error *e)
+                      const char *helper, int64_t limit, bool there, struct error *e)
 {
     char sha256[65] = "";
     _cleanup_free_ char *part = str_printf("%s/%s.part", v->directory, s->id),
@@ -247,7 +252,8 @@ static int write_file(struct volumes *v, const struct job *job, struct container
         r = record(v, job, s, w, sha256, e);
     if (r < 0) {
         (void)unlink(part);
-        (void)unlink(whole);
+        if (!there) /* else it is an earlier try's */
+            (void)unlink(whole);
     }
     return r;
 }
@@ -262,15 +268,15 @@ int snapshot_make(struct volumes *v, const struct job *job, struct container_eng
     if (used == 0)
         used = stored_so_far(c, s->id, &there, e);
     store_release(c);
-    if (used < 0 || there)
-        return used < 0 ? (int)used : 0;
+    if (used < 0)
+        return (int)used;
     if (mkdir(v->directory, 0700) < 0 && errno != EEXIST)
         return error_errno(e, -errno, "Cannot make %s", v->directory);
     remove_helpers(g, s->id); /* of a try before */
     int r = make_helper(g, s, u, images, helper, e);
     if (r < 0)
         return r;
-    r = write_file(v, job, g, s, helper, v->bytes_max - used, e);
+    r = write_file(v, job, g, s, helper, v->bytes_max - used, there, e);
     remove_helpers(g, s->id);
     if (r == 0)
         log_info("Volume %s of node %s is kept as the snapshot %s.", s->volume, s->node_id, s->id);

@@ -44,7 +44,7 @@ struct snapshot {
     bool for_removal, in_use;
 };
 /* `images` are tried in turn, separated by spaces (and changed by that), then any that is there.
- * Idempotent by its id: one that is there already is 0. Ends early with ERR_UNAVAILABLE when the job is stopping, and
+ * May be repeated: one of an earlier try is made anew, since the volume may have been written since. Ends early with ERR_UNAVAILABLE when the job is stopping, and
  * with ERR_CONFLICT when it was cancelled. */
 int snapshot_make(struct volumes *v, const struct job *job, struct container_engine *g, const struct snapshot *s,
                   const struct volume_uses *u, char *images, struct error *e);

@@ -2,10 +2,11 @@
 // whole. Removal and snapshots are jobs, with the events, tries and reasons of jobs.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { createHash } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import { mkdtempSync, readFileSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { describe, test } from 'node:test';
 import type { components } from '../support/api.d.ts';
 import { cli } from '../support/hub.ts';
@@ -123,6 +124,25 @@ describe('volumes', { skip: dockerOld.skip || Registry.skip }, () => {
     assert.equal((await snapshots('hurt-data')).length, 1);
     assert.deepEqual(readdirSync(join(rig.hub.dataDir, 'snapshots')).filter((f) => f.endsWith('.part')), []);
     assert.deepEqual((await rig.engine.containers()).filter((c) => c.Labels['hbcloud.helper']), []);
+  });
+
+  test('a removal that is tried again takes its snapshot anew: the volume may have been written since', async () => {
+    await keeper('stale', 'echo new >/keep/file');
+    await rig.remove('stale');
+    const { nodeId } = (await volume('stale-data'))!;
+    const id = randomUUID(), now = Date.now();
+    await rig.hub.kill9();
+    const db = new DatabaseSync(join(rig.hub.dataDir, 'hub.db'));
+    const args = JSON.stringify({ nodeId, volume: 'stale-data', snapshot: true, by: 'test' });
+    db.prepare("INSERT INTO jobs (id, kind, arguments, state, attempt, next_run_at, deadline_at, created_at, updated_at) VALUES (?, 'remove-volume', ?, 'failed', 1, ?, ?, ?, ?)").run(id, args, now, now + 600_000, now, now);
+    db.prepare("INSERT INTO volume_snapshots (id, volume, node_id, bytes, raw_bytes, sha256, in_use, for_removal, created_by, created_at) VALUES (?, 'stale-data', ?, 1, 1, 'old', 0, 1, 'test', ?)").run(id, nodeId, now);
+    db.close();
+    await rig.hub.restart();
+    await rig.hub.ok('POST', '/jobs/{jobId}/retry', { params: { jobId: id } });
+    assert.equal((await end(id)).state, 'done');
+    const [kept, ...more] = await snapshots('stale-data');
+    assert.deepEqual([more.length, await there('stale-data')], [0, false]);
+    assert.equal(createHash('sha256').update(readFileSync(kept!.file)).digest('hex'), kept!.sha256);
   });
 
   test('networks are listed, and go only when nobody is in them', async () => {
