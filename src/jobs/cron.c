@@ -79,7 +79,7 @@ static int read_field(const struct field *f, const char **p, uint64_t *ret, stru
     *ret = 0;
     do
         good = read_part(f, p, ret);
-    while (good && **p == ',' && *++*p);
+    while (good && **p == ',' && ++*p);
     if (good && (**p == ' ' || **p == '\t' || !**p))
         return 0;
     return error_set(e, ERR_VALIDATION, "\"%.*s\" is no %s of a schedule.", (int)strcspn(begin, " \t"), begin,

@@ -85,10 +85,11 @@ static void fields_are_read_as_cron_reads_them(void **state)
 
 static void what_is_no_schedule_is_refused(void **state)
 {
-    static const char *const bad[] = { "",           "* * * *",      "* * * * * *",   "60 * * * *",  "* 24 * * *",
-                                       "* * 0 * *",  "* * * 13 *",   "* * * * 8",     "5-3 * * * *", "*/0 * * * *",
-                                       "a * * * *",  "1,,2 * * * *", "1, * * * *",    "- * * * *",   "@never",
-                                       "0 0 30 2 *", "0 0 31 4,6 *", "* * * * monday" };
+    static const char *const bad[] = {
+        "",           "* * * * 1,", "* * * *",     "* * * * * *",  "60 * * * *",    "* 24 * * *",   "* * 0 * *",
+        "* * * 13 *", "* * * * 8",  "5-3 * * * *", "*/0 * * * *",  "a * * * *",     "1,,2 * * * *", "1, * * * *",
+        "- * * * *",  "@never",     "0 0 30 2 *",  "0 0 31 4,6 *", "* * * * monday"
+    };
     struct error e = ERROR_INIT;
     struct cron c;
     for (size_t i = 0; i < ARRAY_LEN(bad); i++)
