@@ -135,7 +135,7 @@ describe('volumes', { skip: dockerOld.skip || Registry.skip }, () => {
     const db = new DatabaseSync(join(rig.hub.dataDir, 'hub.db'));
     const args = JSON.stringify({ nodeId, volume: 'stale-data', snapshot: true, by: 'test' });
     db.prepare("INSERT INTO jobs (id, kind, arguments, state, attempt, next_run_at, deadline_at, created_at, updated_at) VALUES (?, 'remove-volume', ?, 'failed', 1, ?, ?, ?, ?)").run(id, args, now, now + 600_000, now, now);
-    db.prepare("INSERT INTO volume_snapshots (id, volume, node_id, bytes, raw_bytes, sha256, in_use, for_removal, created_by, created_at) VALUES (?, 'stale-data', ?, 1, 1, 'old', 0, 1, 'test', ?)").run(id, nodeId, now);
+    db.prepare("INSERT INTO volume_snapshots (id, volume, node_id, bytes, raw_bytes, sha256, in_use, for_removal, created_by, created_at) VALUES (?, 'stale-data', ?, 1, 1, ?, 0, 1, 'test', ?)").run(id, nodeId, '0'.repeat(64), now);
     db.close();
     await rig.hub.restart();
     await rig.hub.ok('POST', '/jobs/{jobId}/retry', { params: { jobId: id } });
