@@ -116,6 +116,8 @@ extern const struct api_operation ci_operations[];
 extern const size_t ci_operation_count;
 
 /* What sources share. */
+const char *ci_text(const json_t *x, const char *path); /* NULL: none, or an empty one */
+int64_t ci_time(const json_t *x, const char *path); /* of an RFC 3339 text, wall ms; 0: none */
 bool ci_repository_ok(const char *text); /* "owner/name" of letters, digits, dots, dashes, underscores */
 /* The value of `name` in a form body, percent-decoded; malloc'ed, NUL-terminated, may hold any bytes. ERR_MALFORMED. */
 int ci_form_field(const char *body, size_t len, const char *name, char **ret, size_t *ret_len, struct error *e);

@@ -280,11 +280,7 @@ static void write_row(struct jw *w, struct store_rows *rows)
     for (int i = 0; i < (int)ARRAY_LEN(names); i++)
         jw_key(w, names[i]), jw_string(w, rows_text(rows, i));
     jw_key(w, "receivedAt"), jw_time(w, rows_int(rows, 6));
-    jw_key(w, "workedAt");
-    if (rows_null(rows, 7))
-        jw_null(w);
-    else
-        jw_time(w, rows_int(rows, 7));
+    jw_key(w, "workedAt"), jw_time(w, rows_int(rows, 7));
     jw_end(w);
 }
 

@@ -1,6 +1,21 @@
 #include "deployment/ci.h"
 
+#include "base/clock.h"
+
 #include <string.h>
+
+const char *ci_text(const json_t *x, const char *path)
+{
+    const char *s = json_str(x, path);
+    return s && *s ? s : NULL;
+}
+
+int64_t ci_time(const json_t *x, const char *path)
+{
+    const char *s = json_str(x, path);
+    int64_t ms = 0;
+    return s && time_parse(s, &ms) == 0 && ms > 0 ? ms : 0;
+}
 
 static int hex(char c)
 {

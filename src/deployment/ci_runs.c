@@ -8,11 +8,7 @@
 
 static void key_time(struct jw *w, const char *key, struct store_rows *rows, int column)
 {
-    jw_key(w, key);
-    if (rows_null(rows, column))
-        jw_null(w);
-    else
-        jw_time(w, rows_int(rows, column));
+    jw_key(w, key), jw_time(w, rows_int(rows, column)); /* NULL is 0 is null */
 }
 
 static void key_text(struct jw *w, const char *key, struct store_rows *rows, int column)

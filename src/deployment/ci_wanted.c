@@ -304,15 +304,6 @@ int ci_wanted_tidy(struct ci *c, struct error *e)
 
 /* ---- API ---- */
 
-static void key_time(struct jw *w, const char *key, struct store_rows *rows, int column)
-{
-    jw_key(w, key);
-    if (rows_null(rows, column))
-        jw_null(w);
-    else
-        jw_time(w, rows_int(rows, column));
-}
-
 static int write_row(struct store_conn *conn, struct store_rows *rows, struct jw *w, struct error *e)
 {
     static const char *const texts[] = { "id",          "ruleId", "state",  "service",
@@ -336,10 +327,10 @@ static int write_row(struct store_conn *conn, struct store_rows *rows, struct jw
     jw_key(w, "gatesHold"), jw_bool(w, held);
     jw_key(w, "reason"), jw_string(w, rows_text(rows, 13));
     jw_key(w, "decidedBy"), jw_string(w, rows_text(rows, 14));
-    key_time(w, "decidedAt", rows, 15);
+    jw_key(w, "decidedAt"), jw_time(w, rows_int(rows, 15));
     jw_key(w, "deploymentId"), jw_string(w, rows_text(rows, 16));
-    key_time(w, "deadlineAt", rows, 11);
-    key_time(w, "createdAt", rows, 17);
+    jw_key(w, "deadlineAt"), jw_time(w, rows_int(rows, 11));
+    jw_key(w, "createdAt"), jw_time(w, rows_int(rows, 17));
     jw_end(w);
     return 0;
 }

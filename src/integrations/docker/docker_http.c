@@ -7,7 +7,6 @@
 #include <curl/curl.h>
 #include <errno.h>
 #include <pthread.h>
-#include <time.h>
 
 #define HTTP_MAGIC 0x64687470u
 #define POOL_IDLE 8
@@ -41,14 +40,6 @@ struct transfer {
 static void global_init(void)
 {
     curl_global_init(CURL_GLOBAL_DEFAULT);
-}
-
-static int64_t now_ms(void)
-{
-    /* Not base/clock: a deadline of a real socket has to pass also when a test has stopped the clock. */
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
 static void handle_free(struct handle *h)
@@ -290,7 +281,7 @@ static void prepare(struct docker_http *h, struct handle *a, struct transfer *t,
 static bool interrupted(struct transfer *t, int64_t started, int64_t *last_tick)
 {
     const struct docker_call *call = t->call;
-    int64_t now = now_ms();
+    int64_t now = docker_mono_ms();
     if (call->stop && *call->stop) {
         t->reply->stopped = true;
         return true;
@@ -309,7 +300,7 @@ static bool interrupted(struct transfer *t, int64_t started, int64_t *last_tick)
 /* libcurl's easy interface looks at its callbacks about once a second, too late for `stop`: hence the multi one. */
 static CURLcode transfer_run(struct handle *a, struct transfer *t)
 {
-    int64_t started = now_ms(), last_tick = started;
+    int64_t started = docker_mono_ms(), last_tick = started;
     CURLcode result = CURLE_ABORTED_BY_CALLBACK;
     int running = 1, left;
     if (curl_multi_add_handle(a->multi, a->easy) != CURLM_OK)

@@ -53,7 +53,7 @@ struct docker_ssh {
     struct docker_ssh_channel *channels;
 };
 
-static int64_t now_ms(void)
+int64_t docker_mono_ms(void)
 {
     struct timespec t;
     (void)clock_gettime(CLOCK_MONOTONIC, &t);
@@ -332,7 +332,7 @@ static int session_begin(struct docker_ssh *s, struct error *e)
     }
     s->session = session;
     s->use_program = false;
-    s->heard_ms = s->asked_ms = now_ms();
+    s->heard_ms = s->asked_ms = docker_mono_ms();
     s->heard_bytes = 0;
     s->traffic = (struct ssh_counter_struct){ 0 };
     ssh_set_blocking(session, 0);
@@ -399,7 +399,7 @@ static void channels_step(struct docker_ssh *s)
 /* False when the host is not there any more. */
 static bool session_alive(struct docker_ssh *s)
 {
-    int64_t now = now_ms();
+    int64_t now = docker_mono_ms();
     if (s->traffic.in_bytes != s->heard_bytes) {
         s->heard_bytes = s->traffic.in_bytes;
         s->heard_ms = now;

@@ -23,6 +23,9 @@ struct docker_ssh_options {
     const char *known_hosts;  /* file; NULL: the user's and the system's */
 };
 
+/* Not base/clock: a deadline of a real socket has to pass also when a test has stopped the clock. */
+int64_t docker_mono_ms(void);
+
 struct docker_ssh;
 int docker_ssh_new(const struct docker_ssh_options *o, struct docker_ssh **ret, struct error *e); /* never connects */
 void docker_ssh_free(struct docker_ssh *s);

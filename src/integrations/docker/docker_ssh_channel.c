@@ -2,10 +2,10 @@
 
 #include "base/str.h"
 #include "integrations/docker/docker_error.h"
+#include "integrations/docker/docker_ssh.h"
 
 #include <errno.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #define CHANNEL_MAGIC 0x64736368u
@@ -114,13 +114,6 @@ static void open_step(struct docker_ssh_channel *c)
 
 /* ---- the local end ---- */
 
-static int64_t now_ms(void)
-{
-    struct timespec t;
-    (void)clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 static bool is_ours(int fd)
 {
     struct ucred who = { 0 };
@@ -133,14 +126,14 @@ static void accept_step(struct docker_ssh_channel *c)
 {
     int fd;
     if (!c->until)
-        c->until = now_ms() + ACCEPT_MS;
+        c->until = docker_mono_ms() + ACCEPT_MS;
     while ((fd = accept4(c->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK)) >= 0 && !is_ours(fd))
         (void)close(fd);
     if (fd >= 0) {
         (void)close(c->fd);
         c->fd = fd;
         c->listening = false;
-    } else if (now_ms() > c->until) {
+    } else if (docker_mono_ms() > c->until) {
         end(c);
     }
 }

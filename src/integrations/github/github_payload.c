@@ -1,25 +1,11 @@
 #include "integrations/github/github.h"
 
-#include "base/clock.h"
 #include "base/str.h"
 
 #include <ctype.h>
 #include <stdio.h>
 
 /* What GitHub's payloads say, event by event. Nothing is trusted to be there: fields have come and gone over the years. */
-
-static const char *text(const json_t *x, const char *path)
-{
-    const char *s = json_str(x, path);
-    return s && *s ? s : NULL;
-}
-
-static int64_t time_of(const json_t *x, const char *path)
-{
-    const char *s = json_str(x, path);
-    int64_t ms = 0;
-    return s && time_parse(s, &ms) == 0 && ms > 0 ? ms : 0;
-}
 
 static void id_of(const json_t *x, const char *path, char ret[24])
 {
@@ -69,10 +55,10 @@ static void read_state(const json_t *x, struct ci_fact *f)
 {
     f->state = state_of(json_str(x, "status"));
     f->conclusion = f->state == CI_ENDED ? conclusion_of(json_str(x, "conclusion")) : NULL;
-    f->created_ms = time_of(x, "created_at");
-    f->started_ms = time_of(x, "started_at");
-    f->ended_ms = time_of(x, "completed_at");
-    f->updated_ms = time_of(x, "updated_at");
+    f->created_ms = ci_time(x, "created_at");
+    f->started_ms = ci_time(x, "started_at");
+    f->ended_ms = ci_time(x, "completed_at");
+    f->updated_ms = ci_time(x, "updated_at");
 }
 
 static bool all_zero(const char *sha)
@@ -84,7 +70,7 @@ static bool all_zero(const char *sha)
 
 static int read_push(const json_t *x, struct ci_fact *f, ci_emit emit, void *ctx, struct error *e)
 {
-    const char *ref = text(x, "ref");
+    const char *ref = ci_text(x, "ref");
     if (!ref)
         return malformed("its ref", e);
     f->kind = CI_PUSH;
@@ -92,7 +78,7 @@ static int read_push(const json_t *x, struct ci_fact *f, ci_emit emit, void *ctx
         f->branch = ref + strlen("refs/heads/");
     else if (str_starts(ref, "refs/tags/"))
         f->tag = ref + strlen("refs/tags/");
-    f->commit = text(x, "after");
+    f->commit = ci_text(x, "after");
     if (json_flag(x, "deleted", false) || all_zero(f->commit))
         return ignored(f, f->tag ? "A tag was deleted." : "A branch was deleted.", emit, ctx, e);
     if (!f->branch && !f->tag)
@@ -101,7 +87,7 @@ static int read_push(const json_t *x, struct ci_fact *f, ci_emit emit, void *ctx
         return ignored(f, "The push has no head commit.", emit, ctx, e);
     f->message = json_str(x, "head_commit.message");
     f->author = json_str(x, "head_commit.author.name");
-    f->created_ms = time_of(x, "head_commit.timestamp");
+    f->created_ms = ci_time(x, "head_commit.timestamp");
     return emit(ctx, f, e);
 }
 
@@ -117,22 +103,22 @@ static bool is_foreign(const json_t *run, const char *repository)
 int github_read_run(const json_t *x, const char *repository, const char *workflow, ci_emit emit, void *ctx,
                     struct error *e)
 {
-    const char *own = text(x, "repository.full_name"); /* as GitHub spells it; a rule may spell it otherwise */
+    const char *own = ci_text(x, "repository.full_name"); /* as GitHub spells it; a rule may spell it otherwise */
     struct ci_fact f = { .kind = CI_RUN, .repository = own ? own : repository };
     if (!json_int(x, "id", 0))
         return malformed("the run's id", e);
     read_state(x, &f);
     id_of(x, "id", f.id);
-    f.name = text(x, "name") ? text(x, "name") : workflow ? workflow : text(x, "path");
-    f.branch = text(x, "head_branch");
-    f.commit = text(x, "head_sha");
+    f.name = ci_text(x, "name") ? ci_text(x, "name") : workflow ? workflow : ci_text(x, "path");
+    f.branch = ci_text(x, "head_branch");
+    f.commit = ci_text(x, "head_sha");
     f.message = json_str(x, "head_commit.message");
     f.author = json_str(x, "head_commit.author.name");
-    f.event = text(x, "event");
-    f.url = text(x, "html_url");
+    f.event = ci_text(x, "event");
+    f.url = ci_text(x, "html_url");
     f.number = json_int(x, "run_number", 0);
     f.attempt = json_int(x, "run_attempt", 1);
-    f.started_ms = time_of(x, "run_started_at");
+    f.started_ms = ci_time(x, "run_started_at");
     f.ended_ms = f.state == CI_ENDED ? f.updated_ms : 0;
     f.foreign = is_foreign(x, f.repository);
     if (all_zero(f.commit))
@@ -142,7 +128,7 @@ int github_read_run(const json_t *x, const char *repository, const char *workflo
 
 static int read_run(const json_t *x, struct ci_fact *f, ci_emit emit, void *ctx, struct error *e)
 {
-    return github_read_run(json_at(x, "workflow_run"), f->repository, text(x, "workflow.name"), emit, ctx, e);
+    return github_read_run(json_at(x, "workflow_run"), f->repository, ci_text(x, "workflow.name"), emit, ctx, e);
 }
 
 static int read_job(const json_t *payload, struct ci_fact *f, ci_emit emit, void *ctx, struct error *e)
@@ -154,11 +140,11 @@ static int read_job(const json_t *payload, struct ci_fact *f, ci_emit emit, void
     f->kind = CI_JOB;
     id_of(x, "id", f->id);
     id_of(x, "run_id", f->run_id);
-    f->name = text(x, "name");
-    f->event = text(x, "workflow_name");
-    f->branch = text(x, "head_branch");
-    f->commit = text(x, "head_sha");
-    f->url = text(x, "html_url");
+    f->name = ci_text(x, "name");
+    f->event = ci_text(x, "workflow_name");
+    f->branch = ci_text(x, "head_branch");
+    f->commit = ci_text(x, "head_sha");
+    f->url = ci_text(x, "html_url");
     f->attempt = json_int(x, "run_attempt", 1);
     return emit(ctx, f, e);
 }
@@ -168,15 +154,15 @@ static int read_job(const json_t *payload, struct ci_fact *f, ci_emit emit, void
 static int read_check(const json_t *payload, struct ci_fact *f, ci_emit emit, void *ctx, struct error *e)
 {
     const json_t *x = json_at(payload, "check_run");
-    if (!json_int(x, "id", 0) || !text(x, "name") || !text(x, "head_sha"))
+    if (!json_int(x, "id", 0) || !ci_text(x, "name") || !ci_text(x, "head_sha"))
         return malformed("the check's id, name or commit", e);
     read_state(x, f);
     f->kind = CI_CHECK;
     id_of(x, "id", f->id);
-    f->name = text(x, "name");
-    f->commit = text(x, "head_sha");
-    f->branch = text(x, "check_suite.head_branch");
-    f->url = text(x, "html_url");
+    f->name = ci_text(x, "name");
+    f->commit = ci_text(x, "head_sha");
+    f->branch = ci_text(x, "check_suite.head_branch");
+    f->url = ci_text(x, "html_url");
     f->attempt = json_int(x, "id", 1); /* a check that is run again has a new, larger id */
     return emit(ctx, f, e);
 }
@@ -184,16 +170,16 @@ static int read_check(const json_t *payload, struct ci_fact *f, ci_emit emit, vo
 /* A commit status, as services write it that make no check runs. */
 static int read_status(const json_t *x, struct ci_fact *f, ci_emit emit, void *ctx, struct error *e)
 {
-    const char *state = text(x, "state");
-    if (!state || !text(x, "context") || !text(x, "sha"))
+    const char *state = ci_text(x, "state");
+    if (!state || !ci_text(x, "context") || !ci_text(x, "sha"))
         return malformed("the status' state, context or commit", e);
     f->kind = CI_CHECK;
     id_of(x, "id", f->id);
-    f->name = text(x, "context");
-    f->commit = text(x, "sha");
-    f->url = text(x, "target_url");
+    f->name = ci_text(x, "context");
+    f->commit = ci_text(x, "sha");
+    f->url = ci_text(x, "target_url");
     f->attempt = json_int(x, "id", 1);
-    f->updated_ms = time_of(x, "updated_at");
+    f->updated_ms = ci_time(x, "updated_at");
     f->state = str_eq(state, "pending") ? CI_RUNNING : CI_ENDED;
     f->conclusion = f->state == CI_ENDED ? conclusion_of(state) : NULL;
     return emit(ctx, f, e);
@@ -205,13 +191,13 @@ static void deployment_facts(const json_t *d, struct ci_fact *f)
 {
     f->kind = CI_RUN;
     (void)snprintf(f->id, sizeof f->id, "d%lld", (long long)json_int(d, "id", 0));
-    f->name = text(d, "environment");
+    f->name = ci_text(d, "environment");
     f->event = "deployment";
-    f->commit = text(d, "sha");
-    f->branch = text(d, "ref");
-    f->message = text(d, "description");
-    f->author = text(d, "creator.login");
-    f->created_ms = f->started_ms = time_of(d, "created_at");
+    f->commit = ci_text(d, "sha");
+    f->branch = ci_text(d, "ref");
+    f->message = ci_text(d, "description");
+    f->author = ci_text(d, "creator.login");
+    f->created_ms = f->started_ms = ci_time(d, "created_at");
     f->foreign = true; /* it is told, it is not a reason to deploy once more */
     f->attempt = 1;
 }
@@ -232,12 +218,12 @@ static int read_deployment(const json_t *payload, struct ci_fact *f, ci_emit emi
 static int read_deployment_status(const json_t *payload, struct ci_fact *f, ci_emit emit, void *ctx, struct error *e)
 {
     const json_t *d = json_at(payload, "deployment"), *s = json_at(payload, "deployment_status");
-    const char *state = text(s, "state");
+    const char *state = ci_text(s, "state");
     if (!json_int(d, "id", 0) || !state)
         return malformed("the deployment's id or its state", e);
     deployment_facts(d, f);
-    f->updated_ms = time_of(s, "updated_at");
-    f->url = text(s, "log_url") ? text(s, "log_url") : text(s, "target_url");
+    f->updated_ms = ci_time(s, "updated_at");
+    f->url = ci_text(s, "log_url") ? ci_text(s, "log_url") : ci_text(s, "target_url");
     if (json_str(d, "payload.hbcloud"))
         return ignored(f, "A hub told GitHub of this deployment itself.", emit, ctx, e);
     if (str_eq(state, "inactive"))
@@ -261,7 +247,7 @@ static bool is_image(const json_t *p)
 /* "ghcr.io/owner/name", in lower case as registries want it. */
 static int image_of(const json_t *p, const char *owner, char *ret, size_t size)
 {
-    const char *name = text(p, "name"), *space = text(p, "namespace");
+    const char *name = ci_text(p, "name"), *space = ci_text(p, "namespace");
     if (space && !strchr(space, '/'))
         owner = space;
     if (!name || !owner)
@@ -281,10 +267,10 @@ static int read_image(const json_t *payload, const char *key, struct ci_fact *f,
     if (!json_is_object(p))
         return malformed("its package", e);
     f->kind = CI_IMAGE;
-    f->tag = text(v, "container_metadata.tag.name");
-    f->digest = text(v, "container_metadata.tag.digest");
-    f->commit = text(v, "container_metadata.labels.revision");
-    f->created_ms = f->updated_ms = time_of(v, "created_at");
+    f->tag = ci_text(v, "container_metadata.tag.name");
+    f->digest = ci_text(v, "container_metadata.tag.digest");
+    f->commit = ci_text(v, "container_metadata.labels.revision");
+    f->created_ms = f->updated_ms = ci_time(v, "created_at");
     f->author = json_str(payload, "sender.login");
     if (!str_eq(action, "published") && !str_eq(action, "updated"))
         return ignored(f, "The package was neither published nor updated.", emit, ctx, e);
@@ -334,7 +320,7 @@ static const struct {
 
 int github_read(const char *event, const json_t *payload, ci_emit emit, void *ctx, struct error *e)
 {
-    struct ci_fact f = { .kind = CI_IGNORED, .attempt = 1, .repository = text(payload, "repository.full_name") };
+    struct ci_fact f = { .kind = CI_IGNORED, .attempt = 1, .repository = ci_text(payload, "repository.full_name") };
     for (size_t i = 0; i < ARRAY_LEN(events); i++) {
         if (!str_eq(events[i].event, event))
             continue;

@@ -1,22 +1,8 @@
 #include "integrations/travis/travis.h"
 
-#include "base/clock.h"
 #include "base/str.h"
 
 #include <stdio.h>
-
-static const char *text(const json_t *x, const char *path)
-{
-    const char *s = json_str(x, path);
-    return s && *s ? s : NULL;
-}
-
-static int64_t time_of(const json_t *x, const char *path)
-{
-    const char *s = json_str(x, path);
-    int64_t ms = 0;
-    return s && time_parse(s, &ms) == 0 && ms > 0 ? ms : 0;
-}
 
 /* States, and nothing else: `status` is 1 or null for the very same state, by version. */
 static void read_state(const json_t *x, struct ci_fact *f)
@@ -40,9 +26,9 @@ static void read_state(const json_t *x, struct ci_fact *f)
             f->state = words[i].state;
             f->conclusion = words[i].conclusion;
         }
-    f->started_ms = time_of(x, "started_at");
-    f->ended_ms = f->state == CI_ENDED ? time_of(x, "finished_at") : 0;
-    f->updated_ms = time_of(x, "updated_at") ? time_of(x, "updated_at") : f->ended_ms ? f->ended_ms : f->started_ms;
+    f->started_ms = ci_time(x, "started_at");
+    f->ended_ms = f->state == CI_ENDED ? ci_time(x, "finished_at") : 0;
+    f->updated_ms = ci_time(x, "updated_at") ? ci_time(x, "updated_at") : f->ended_ms ? f->ended_ms : f->started_ms;
     /* A build that is restarted keeps its id and starts anew. */
     f->attempt = f->started_ms / 1000;
 }
@@ -65,7 +51,7 @@ static int emit_jobs(const json_t *jobs, const struct ci_fact *run, ci_emit emit
         f.attempt = run->attempt;
         (void)snprintf(f.id, sizeof f.id, "%lld", (long long)json_int(x, "id", 0));
         memcpy(f.run_id, run->id, sizeof f.run_id);
-        (void)snprintf(name, sizeof name, "%.60s", text(x, "number") ? text(x, "number") : "job");
+        (void)snprintf(name, sizeof name, "%.60s", ci_text(x, "number") ? ci_text(x, "number") : "job");
         f.name = name;
         r = emit(ctx, &f, e);
         if (r < 0)
@@ -92,13 +78,13 @@ int travis_read(const json_t *x, ci_emit emit, void *ctx, struct error *e)
     read_state(x, &f);
     (void)snprintf(f.id, sizeof f.id, "%lld", (long long)json_int(x, "id", 0));
     f.number = number_of(x);
-    f.event = text(x, "type");
-    f.tag = text(x, "tag");
-    f.branch = f.tag ? NULL : text(x, "branch"); /* of a tag's build the branch is the tag's name */
-    f.commit = text(x, "commit");
+    f.event = ci_text(x, "type");
+    f.tag = ci_text(x, "tag");
+    f.branch = f.tag ? NULL : ci_text(x, "branch"); /* of a tag's build the branch is the tag's name */
+    f.commit = ci_text(x, "commit");
     f.message = json_str(x, "message");
     f.author = json_str(x, "author_name");
-    f.url = text(x, "build_url");
+    f.url = ci_text(x, "build_url");
     f.created_ms = f.started_ms;
     f.foreign = json_flag(x, "pull_request", false) || str_eq(f.event, "pull_request");
     if (!f.commit || strspn(f.commit, "0") == strlen(f.commit)) {
@@ -111,17 +97,17 @@ int travis_read(const json_t *x, ci_emit emit, void *ctx, struct error *e)
 
 int travis_read_build(const json_t *x, const char *repository, ci_emit emit, void *ctx, struct error *e)
 {
-    const char *own = text(x, "repository.slug"); /* as Travis spells it; a rule may spell it otherwise */
+    const char *own = ci_text(x, "repository.slug"); /* as Travis spells it; a rule may spell it otherwise */
     struct ci_fact f = { .kind = CI_RUN, .repository = own ? own : repository, .name = "Travis CI" };
     if (!json_int(x, "id", 0))
         return error_set(e, ERR_UPSTREAM, "A build in Travis CI's answer has no id.");
     read_state(x, &f);
     (void)snprintf(f.id, sizeof f.id, "%lld", (long long)json_int(x, "id", 0));
     f.number = number_of(x);
-    f.event = text(x, "event_type");
-    f.tag = text(x, "tag.name");
-    f.branch = f.tag ? NULL : text(x, "branch.name");
-    f.commit = text(x, "commit.sha");
+    f.event = ci_text(x, "event_type");
+    f.tag = ci_text(x, "tag.name");
+    f.branch = f.tag ? NULL : ci_text(x, "branch.name");
+    f.commit = ci_text(x, "commit.sha");
     f.message = json_str(x, "commit.message");
     f.author = json_str(x, "commit.author.name") ? json_str(x, "commit.author.name") : json_str(x, "created_by.login");
     f.created_ms = f.started_ms;
