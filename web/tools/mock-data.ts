@@ -105,7 +105,7 @@ export function cloud() {
   ];
   const [first, second, third] = services as [Service, Service, Service];
   const deployments = [
-    deployment(second, { changes: { type: 'update', fromVersion: '2.0.3', toVersion: '2.1.0', configChanges: [], imageChanges: { oldImage: 'ghcr.io/example/notes:2.0.3', newImage: 'ghcr.io/example/notes:2.1.0', registry: 'ghcr.io' } }, timing: { ...deployment(second).timing, startedAt: at(1200) } }),
+    deployment(second, { changes: { type: 'update', fromVersion: '2.0.3', toVersion: '2.1.0', configChanges: [], imageChanges: { oldImage: 'ghcr.io/example/notes:2.0.3', newImage: 'ghcr.io/example/notes:2.1.0', registry: 'ghcr.io' } }, timing: { ...deployment(second).timing, startedAt: at(1200), completedAt: at(1190) } }),
     deployment(third, {
       status: { state: 'failed', progress: 40, message: 'The registry docker.io does not know caddy:2.88.', logs: ['validated the request', 'asking docker.io for caddy:2.88', 'manifest unknown'], step: null },
       timing: { ...deployment(third).timing, startedAt: at(9000), duration: 1900, phases: [{ name: 'validate', duration: 10, status: 'success' }, { name: 'resolve', duration: 1890, status: 'failed' }] },

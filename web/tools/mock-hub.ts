@@ -175,7 +175,14 @@ async function api(req: IncomingMessage, res: ServerResponse, url: URL) {
     case 'DELETE /keys': Object.assign(keys.find((k) => k.id === one) ?? {}, { revokedAt: at() }); return send(res, 204);
     case 'GET /jobs': return send(res, 200, { jobs, counts: { waiting: 0, running: 1, done: 1, failed: 1, cancelled: 0 } });
     case 'POST /jobs': return send(res, 200, { job: jobs.find((j) => j.id === one) });
-    case 'GET /schedules': return send(res, 200, { schedules: [] });
+    case 'GET /schedules': return send(res, 200, { schedules: empty ? [] : [
+      { name: 'forget-ended-jobs', title: 'Forget jobs that ended long ago', kind: 'forget-ended-jobs', cron: null, every: 86_400, timeZone: 'UTC', nextAt: at(-40_000), lastAt: at(46_400), lastState: 'done', skipped: 0 },
+      { name: 'look-at-certificates', title: 'Look at certificates', kind: 'look-at-certificates', cron: '15 3 * * *', every: null, timeZone: 'Europe/Berlin', nextAt: at(-30_000), lastAt: null, lastState: null, skipped: 0 },
+    ] });
+    case 'GET /certificates': return send(res, 200, { certificates: services.slice(0, 3).map((s, i) => ({
+      domain: s.networking.domains[0], service: s.name, status: ['ok', 'expiring', 'missing'][i], reason: i === 2 ? 'The name resolves to 203.0.113.9, which is not this machine.' : null, issuer: i === 2 ? null : 'Let’s Encrypt',
+      names: s.networking.domains, serial: '04a1', notBefore: at(3e6), notAfter: i === 2 ? null : at(-(i ? 7e5 : 5e6)), daysLeft: [58, 8, null][i], lastRenewal: i === 0 ? at(3e6) : null, checkedAt: at(300),
+    })) });
     case 'GET /routes': return send(res, 200, {
       routes: services.slice(0, 4).map((s, i) => ({
         service: s.name, serviceId: s.name, domains: s.networking.domains, url: `https://${s.networking.domains[0]}`, state: i === 3 ? 'refused' : 'accepted', reason: i === 3 ? 'unknown module: http.handlers.nope' : null,

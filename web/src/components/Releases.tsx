@@ -46,7 +46,7 @@ function ReleaseRow({ release: r, mayAct, onRoll }: { release: Release; mayAct: 
   return (
     <Tr>
       <Td className="font-medium">{r.number}</Td>
-      <Td className="max-w-64 truncate font-mono text-xs max-sm:max-w-32" title={r.digest ?? r.image}>{r.image}</Td>
+      <Td className="max-w-64 font-mono text-xs max-sm:[overflow-wrap:anywhere] sm:truncate" title={r.digest ?? r.image}>{r.image}</Td>
       <Td className="text-xs text-muted max-sm:hidden">{r.createdBy ?? NOTHING}</Td>
       <Td className="text-xs text-muted max-sm:hidden">{r.servedAt ? <Ago at={r.servedAt} /> : 'never served'}</Td>
       <Td className="text-right">

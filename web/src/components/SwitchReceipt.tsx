@@ -20,7 +20,7 @@ export function pointsOf(receipt: Receipt): Point[] {
 
 const WIDTH = 640;
 const HEIGHT = 150;
-const LEFT = 44;
+const LEFT = 66;
 const BOTTOM = 20;
 
 function Chart({ points }: { points: Point[] }) {
@@ -38,11 +38,11 @@ function Chart({ points }: { points: Point[] }) {
         {[0, 0.5, 1].map((share) => (
           <g key={share}>
             <line x1={LEFT} x2={WIDTH - 8} y1={y(top * share)} y2={y(top * share)} className="stroke-line" />
-            <text x={LEFT - 6} y={y(top * share) + 3} textAnchor="end" className="fill-faint text-[10px]">{number(top * share, 1)} ms</text>
+            <text x={LEFT - 6} y={y(top * share) + 3} textAnchor="end" className="fill-faint text-[10px] max-sm:text-[17px]">{number(top * share, 1)} ms</text>
           </g>
         ))}
-        {first && <text x={x(first.at)} y={HEIGHT - 6} className="fill-muted text-[10px]">switch</text>}
-        <text x={WIDTH - 8} y={HEIGHT - 6} textAnchor="end" className="fill-faint text-[10px]">{duration(end)}</text>
+        {first && <text x={x(first.at)} y={HEIGHT - 6} className="fill-muted text-[10px] max-sm:text-[17px]">switch</text>}
+        <text x={WIDTH - 8} y={HEIGHT - 6} textAnchor="end" className="fill-faint text-[10px] max-sm:text-[17px]">{duration(end)}</text>
         {points.map((p, i) => (p.failed
           ? <path key={i} d={`M${x(p.at) - 3} 10l6 6m0-6l-6 6`} className="stroke-bad" strokeWidth={1.6} />
           : <circle key={i} cx={x(p.at)} cy={y(p.latency)} r={1.8} className={cn(p.phase === 1 ? 'fill-accent' : 'fill-muted')} />))}

@@ -52,7 +52,7 @@ function ServiceFacts({ service: s, nodeName }: { service: Service; nodeName: st
         ['Image', <span key="i" className="font-mono text-xs">{imageOf(s)}</span>],
         ['Digest', c.digest && <span className="font-mono text-2xs break-all">{c.digest}</span>],
         ['Version', m.version],
-        ['Instances', s.instances.wanted > 1 && `${s.instances.running} of ${s.instances.wanted} run, ${s.instances.healthy} healthy`],
+        ['Instances', `${s.instances.running} of ${s.instances.wanted} run, ${s.instances.healthy} healthy`],
         ['Type', [s.type, s.environment].filter(Boolean).join(', ')],
         ['Ports', ports],
         ['Domains', s.networking.domains.join(', ')],

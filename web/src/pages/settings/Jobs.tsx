@@ -29,13 +29,15 @@ function Act({ job, onDone }: { job: Job; onDone: () => void }) {
   return <Button size="sm" busy={busy} aria-label={`${job.retryable ? 'Run again' : 'Cancel'}: ${job.title}`} onClick={() => void start()}>{job.retryable ? <><RotateCw aria-hidden />Run again</> : <><Ban aria-hidden />Cancel</>}</Button>;
 }
 
+const atOf = (job: Job) => job.endedAt ?? job.startedAt ?? job.createdAt;
+
 function JobRow({ job, mayAct, onDone }: { job: Job; mayAct: boolean; onDone: () => void }) {
   return (
     <Tr>
       <Td><Status state={LOOKS[job.state]} label={job.state} /></Td>
-      <Td><span className="font-medium">{job.title}</span>{job.reason && <span className="block text-xs text-muted">{job.reason}</span>}</Td>
+      <Td><span className="font-medium">{job.title}</span>{job.reason && <span className="block text-xs text-muted">{job.reason}</span>}<span className="block text-xs text-muted sm:hidden"><Ago at={atOf(job)} /></span></Td>
       <Td className="text-right max-sm:hidden">{job.attempt}{job.maxAttempts ? ` of ${job.maxAttempts}` : ''}</Td>
-      <Td className="text-xs text-muted"><Ago at={job.endedAt ?? job.startedAt ?? job.createdAt} /></Td>
+      <Td className="text-xs text-muted max-sm:hidden"><Ago at={atOf(job)} /></Td>
       <Td className="text-right">{mayAct && <Act job={job} onDone={onDone} />}</Td>
     </Tr>
   );
@@ -85,7 +87,7 @@ export function Jobs() {
           : data.jobs.length === 0 ? <Empty icon={ListChecks} title="No job" />
           : (
             <Table>
-              <thead><tr><Th>State</Th><Th>What</Th><Th className="text-right max-sm:hidden">Try</Th><Th>When</Th><Th><span className="sr-only">Action</span></Th></tr></thead>
+              <thead><tr><Th>State</Th><Th>What</Th><Th className="text-right max-sm:hidden">Try</Th><Th className="max-sm:hidden">When</Th><Th><span className="sr-only">Action</span></Th></tr></thead>
               <tbody>{data.jobs.map((j) => <JobRow key={j.id} job={j} mayAct={mayAct} onDone={reload} />)}</tbody>
             </Table>
           )}

@@ -80,7 +80,7 @@ export function Secrets() {
               {data.map((s) => (
                 <Tr key={s.name}>
                   <Td className="font-mono text-xs font-medium">{s.name}</Td><Td className="text-right">{s.version}</Td>
-                  <Td className="text-xs text-muted"><Ago at={s.updatedAt} /> by {s.updatedBy}</Td><Td className="text-right max-sm:hidden">{uses(s)}</Td>
+                  <Td className="text-xs text-muted"><Ago at={s.updatedAt} /><span className="max-sm:hidden"> by {s.updatedBy}</span></Td><Td className="text-right max-sm:hidden">{uses(s)}</Td>
                   <Td className="text-right whitespace-nowrap">
                     {mayAct && <Button size="sm" aria-label={`New value of ${s.name}`} onClick={() => setSetting(s.name)}>New value</Button>}
                     {admin && <Button size="icon" variant="ghost" aria-label={`Delete ${s.name}`} onClick={() => setDeleting(s)}><Trash2 aria-hidden /></Button>}

@@ -34,7 +34,7 @@ function Snapshot({ volume: v }: { volume: Volume }) {
     return `A snapshot of ${v.name} is being taken; Jobs shows it.`;
   }, [v.name, v.nodeId]);
   const { start, busy } = useAction(take);
-  return <Button size="sm" busy={busy} aria-label={`Snapshot of ${v.name}`} onClick={() => void start()}><Archive aria-hidden />Snapshot</Button>;
+  return <Button size="sm" busy={busy} aria-label={`Snapshot of ${v.name}`} onClick={() => void start()}><Archive aria-hidden /><span className="max-sm:hidden">Snapshot</span></Button>;
 }
 
 const users = (v: Volume) => v.usedBy.map((u) => u.service ?? u.container).join(', ');
@@ -54,7 +54,7 @@ export function Volumes() {
             <tbody>
               {data.map((v) => (
                 <Tr key={`${v.nodeId}/${v.name}`}>
-                  <Td className="font-mono text-xs font-medium break-all">{v.name}</Td><Td>{users(v) || <span className="text-faint">{v.service ?? NOTHING}</span>}</Td><Td className="max-sm:hidden">{v.node}</Td>
+                  <Td className="font-mono text-xs font-medium [overflow-wrap:anywhere]">{v.name}</Td><Td>{users(v) || <span className="text-faint">{v.service ?? NOTHING}</span>}</Td><Td className="max-sm:hidden">{v.node}</Td>
                   <Td className="text-right whitespace-nowrap">
                     {mayAct && <Snapshot volume={v} />}
                     {mayAct && <Button size="icon" variant="ghost" disabled={v.inUse} title={v.inUse ? 'It is in use.' : undefined} aria-label={`Remove ${v.name}`} onClick={() => setRemoving(v)}><Trash2 aria-hidden /></Button>}
