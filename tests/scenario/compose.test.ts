@@ -133,6 +133,15 @@ describe('what becomes of a Compose project', () => {
     assert.deepEqual([SINGLE, SINGLE_VAR, BCRYPT, RAW_DOLLAR, DOUBLED], ['pa$$word', 'abc$def', '$2y$10$abcdefghijklmnopqrstuv', "abc$def $$ 'x'", 'pa$word']);
   });
 
+  test('a domain goes to the service of that name, not to one whose name ends so', () => {
+    const input = 'services: {otherweb: {image: x, ports: ["80"]}, web: {image: x, ports: ["80"]}}';
+    const args = ['compose', 'import', '-', '--project', 'shop', '--plan', '--domain', 'web=shop.example.org'];
+    const done = spawnSync(binary, args, { input, encoding: 'utf8', env: cleanEnv('/home/nobody') });
+    assert.equal(done.status, 0, done.stderr);
+    const domains = (JSON.parse(done.stdout) as Plan).services.map((s) => [s.name, s.networking.domains]);
+    assert.deepEqual(Object.fromEntries(domains), { 'shop-otherweb': undefined, 'shop-web': ['shop.example.org'] });
+  });
+
   test('what has no meaning here is named', () => {
     const { remarks } = plan('shop');
     assert.ok(remarks.some((r) => r.service === 'web' && r.field === 'logging'));
