@@ -109,8 +109,8 @@ struct ci_options {
 /* Registers its job kinds; call before jobs_start. */
 int ci_open(const struct ci_options *o, struct ci **ret, struct error *e);
 int ci_start(struct ci *c, struct error *e); /* after jobs_start: back-filling, and what was not told */
-void ci_stop(struct ci *c); /* before jobs_close: makes no more jobs */
-void ci_close(struct ci *c); /* after jobs_close */
+void ci_stop(struct ci *c); /* makes no more jobs */
+void ci_close(struct ci *c); /* after jobs_stop */
 
 extern const struct api_operation ci_operations[];
 extern const size_t ci_operation_count;

@@ -305,7 +305,7 @@ static void close_all(struct hub *h)
     if (h->server)
         http_server_stop(h->server, DRAIN_MS);
     ci_stop(h->ci);
-    jobs_close(h->jobs);
+    jobs_stop(h->jobs);
     gateway_stop(h->gateway);
     sampler_stop(h->sampler);
     deployments_stop(h->deployments);
@@ -315,6 +315,7 @@ static void close_all(struct hub *h)
     hub_close_gateway(h);
     secrets_close(h->secrets);
     volumes_close(h->volumes);
+    jobs_close(h->jobs); /* the runtime and the watch for drift added some until they were closed */
     metrics_close(h->metrics);
     api_free(h->api);
     static_site_free(h->site);

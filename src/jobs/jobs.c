@@ -319,7 +319,7 @@ int jobs_start(struct jobs *j, struct error *e)
     return 0;
 }
 
-void jobs_close(struct jobs *j)
+void jobs_stop(struct jobs *j)
 {
     if (!j)
         return;
@@ -333,6 +333,15 @@ void jobs_close(struct jobs *j)
         (void)pthread_join(j->workers[i].thread, NULL);
     if (j->keeping)
         (void)pthread_join(j->keeper, NULL);
+    j->started = 0;
+    j->keeping = false;
+}
+
+void jobs_close(struct jobs *j)
+{
+    if (!j)
+        return;
+    jobs_stop(j);
     (void)pthread_cond_destroy(&j->wake);
     (void)pthread_mutex_destroy(&j->lock);
     free(j);

@@ -48,7 +48,9 @@ int jobs_open(struct store *store, unsigned workers, bool sole_owner, struct job
 void jobs_set_events(struct jobs *j, struct events *events); /* job.created, job.updated; before jobs_start */
 int jobs_register(struct jobs *j, const struct job_kind *kind, struct error *e); /* before jobs_start */
 int jobs_start(struct jobs *j, struct error *e);
-void jobs_close(struct jobs *j); /* tells running jobs to stop, waits for them */
+void jobs_stop(
+    struct jobs *j);  /* tells running jobs to stop, waits for them; what is added then waits for the next hub */
+void jobs_close(struct jobs *j); /* when nobody adds any more */
 
 /* ERR_* of the store; the kind is looked up when the job is run. Wakes a worker. deadline_ms 0: the kind's. */
 int jobs_add(struct jobs *j, const char *kind, json_t *arguments, int64_t deadline_ms, char ret_id[37],

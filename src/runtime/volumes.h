@@ -19,7 +19,7 @@ struct volumes_options {
 };
 /* Registers its job kinds: call before jobs_start. The runtime uses it from then on when a service goes. */
 int volumes_open(const struct volumes_options *o, struct volumes **ret, struct error *e);
-void volumes_close(struct volumes *v); /* after jobs_close */
+void volumes_close(struct volumes *v); /* after jobs_stop */
 
 /* A job that removes the volume, after a snapshot unless that is refused. `who` asked for it. Validates nothing: the job
  * does. */
