@@ -7,14 +7,13 @@ import { join } from 'node:path';
 import { Hub } from '../tests/support/hub.ts';
 import { demoImage, importChanges } from '../tests/support/images.ts';
 import { dockerOld, type Engine } from '../tests/support/parts/docker.ts';
-import { deployment } from '../tests/support/rig.ts';
+import { ended, type Deployment } from '../tests/support/rig.ts';
 import { waitFor } from '../tests/support/wait.ts';
 import { median } from './measure.ts';
 import type { Row } from './table.ts';
 
 export const IMAGE = 'bench-demo:1';
 const plain = { HBCLOUD_VALIDATE_REPLIES: '0', HBCLOUD_RATE_KNOWN: '0' };
-const final = new Set(['completed', 'failed', 'rolled_back']);
 
 /** A socket in front of the engine's that notes from when to when a call was under way; the stream of events is none. */
 class Watch {
@@ -68,10 +67,11 @@ export async function importDemo(engine: Engine): Promise<void> {
   if (reply.status !== 200) throw new Error(`import: ${reply.body.toString()}`);
 }
 
-/** From the request to the end, as its user waits for it; in milliseconds. */
-async function wait(hub: Hub, id: string): Promise<void> {
-  const end = await waitFor(async () => { const d = await deployment(hub, id); return final.has(d.status.state) && d; }, { timeout: 120_000, every: 5, what: 'the deployment' });
+/** Waits for a deployment that must complete. */
+export async function completed(hub: Hub, id: string): Promise<Deployment> {
+  const end = await ended(hub, id, 120_000, 5);
   if (end.status.state !== 'completed') throw new Error(`${end.status.message}\n${end.status.logs.join('\n')}`);
+  return end;
 }
 
 const body = (name: string, turn: number) => ({
@@ -84,12 +84,12 @@ async function ownTime(engine: Engine, rounds: number): Promise<Row[]> {
   const hub = await Hub.start({ dockerHost: `unix://${watch.socket}`, env: plain });
   try {
     await waitFor(async () => (await hub.ok('GET', '/system')).system.engine.available, { what: 'the engine in the hub' });
-    await wait(hub, (await hub.ok('POST', '/services', { body: body('bench', 0) })).deployment_id);
+    await completed(hub, (await hub.ok('POST', '/services', { body: body('bench', 0) })).deployment_id);
     const [own, whole]: [number[], number[]] = [[], []];
     for (let i = 1; i <= rounds; i++) {
       const began = performance.now();
       const { deployment_id } = await hub.ok('PATCH', '/services/{serviceId}', { params: { serviceId: 'bench' }, body: { container: { environment: { TURN: String(i) } } } });
-      await wait(hub, deployment_id);
+      await completed(hub, deployment_id);
       const ended = performance.now();
       whole.push(ended - began);
       own.push(ended - began - watch.within(began, ended));
@@ -115,7 +115,7 @@ async function manyAtOnce(engine: Engine, n: number): Promise<Row[]> {
     await waitFor(async () => (await hub.ok('GET', '/system')).system.engine.available, { what: 'the engine in the hub' });
     const began = performance.now();
     const replies = await Promise.all(Array.from({ length: n }, (_, i) => hub.ok('POST', '/services', { body: body(`many-${i}`, 0) })));
-    for (const { deployment_id } of replies) await wait(hub, deployment_id);
+    for (const { deployment_id } of replies) await completed(hub, deployment_id);
     const wall = (performance.now() - began) / 1000;
     return [{ case: 'deploy', measure: `${n} services at once, healthy`, value: wall, unit: 's', peer: { name: 'docker run in a loop, started', value: loop }, goal: { atMost: 1.2, ratio: true } }];
   } finally {

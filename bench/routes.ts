@@ -6,32 +6,25 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Hub } from '../tests/support/hub.ts';
 import { Caddy } from '../tests/support/parts/caddy.ts';
 import { dockerOld } from '../tests/support/parts/docker.ts';
-import { deployment } from '../tests/support/rig.ts';
 import { waitFor } from '../tests/support/wait.ts';
 import { hubWithRoutes, routedDomain } from './data.ts';
-import { importDemo, IMAGE } from './deploy.ts';
+import { completed, importDemo, IMAGE } from './deploy.ts';
 import { median } from './measure.ts';
 import type { Row } from './table.ts';
 
 const ROUTES = 500;
 const COMPARED_EACH_MS = 2000;
 
-async function end(hub: Hub, id: string) {
-  const done = await waitFor(async () => { const d = await deployment(hub, id); return ['completed', 'failed', 'rolled_back'].includes(d.status.state) && d; }, { timeout: 120_000, every: 20, what: 'the deployment' });
-  if (done.status.state !== 'completed') throw new Error(`${done.status.message}\n${done.status.logs.join('\n')}`);
-  return done;
-}
-
 async function switches(hub: Hub, rounds: number): Promise<number[]> {
   const body = {
     name: 'switched', container: { image: IMAGE }, networking: { internalPort: 8080, domains: ['switched.example.org'], healthCheck: { path: '/health' } },
     strategy: { drainTimeout: 0, stopGracePeriod: 0 },
   };
-  await end(hub, (await hub.ok('POST', '/services', { body })).deployment_id);
+  await completed(hub, (await hub.ok('POST', '/services', { body })).deployment_id);
   const times: number[] = [];
   for (let i = 0; i < rounds; i++) {
     const { deployment_id } = await hub.ok('PATCH', '/services/{serviceId}', { params: { serviceId: 'switched' }, body: { container: { environment: { TURN: randomUUID() } } } });
-    times.push(Number((await end(hub, deployment_id)).receipt?.steps?.['switch']));
+    times.push(Number((await completed(hub, deployment_id)).receipt?.steps?.['switch']));
   }
   return times;
 }

@@ -31,12 +31,12 @@ export async function deployment(hub: Client, deploymentId: string): Promise<Dep
 }
 
 /** Waits for a deployment's end, whatever it is. */
-export function ended(hub: Client, deploymentId: string, timeout = 60_000): Promise<Deployment> {
+export function ended(hub: Client, deploymentId: string, timeout = 60_000, every?: number): Promise<Deployment> {
   const look = async (): Promise<Deployment | false> => {
     const now = await deployment(hub, deploymentId);
     return final.has(now.status.state) && now;
   };
-  return waitFor(look, { timeout, what: `the end of deployment ${deploymentId}` });
+  return waitFor(look, { timeout, ...(every && { every }), what: `the end of deployment ${deploymentId}` });
 }
 
 export async function service(hub: Client, serviceId: string): Promise<Service> {

@@ -9,6 +9,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+/* Each is compared with each and dependencies are followed in depth, so there is an end to both. */
+#define SERVICES_MAX 512
+
 struct making {
     const struct compose *compose;
     const char *prefix;
@@ -639,7 +642,13 @@ int compose_to_requests(const struct compose *c, const char *prefix, struct comp
     _cleanup_json_ json_t *made = json_object(), *state = json_object();
     const char *name;
     json_t *service;
-    int r = 0;
+    int r = json_object_size(json_object_get(c->model, "services")) <= SERVICES_MAX
+                ? 0
+                : error_set(e, ERR_VALIDATION, "A project has at most %d services here.", SERVICES_MAX);
+    if (r < 0) {
+        compose_import_done(&out);
+        return r;
+    }
     json_object_foreach (json_object_get(c->model, "services"), name, service) {
         m.name = name;
         m.service = service;
