@@ -29,17 +29,30 @@ static int64_t served_since(struct deployments *d, const char *service_id)
     return counts ? rows_int(rows, 0) : 0;
 }
 
-/* By itself: the engine started it again, or its status is none that a stop leaves. An owner's restart is neither. */
-static bool ended_by_itself(const struct engine_container *c, int64_t since)
+/* By itself: the engine started it again. One that stays ended was stopped by somebody, unless its policy is not to be
+ * started again; then its status must be none that a stop leaves. An owner's restart is neither. */
+static bool ended_by_itself(const struct engine_container *c, int64_t since, bool comes_again)
 {
     bool asked =
         c->exit_code == 0 || c->exit_code == 128 + SIGTERM || (c->exit_code == 128 + SIGKILL && !c->oom_killed);
     bool runs = str_eq(c->state, "running") || str_eq(c->state, "restarting");
-    return c->finished_ms > since && (runs ? c->restart_count > 0 : !asked);
+    return c->finished_ms > since && (runs ? c->restart_count > 0 : !comes_again && !asked);
+}
+
+static bool comes_again(struct deployments *d, const char *service_id)
+{
+    struct release release = { 0 };
+    if (release_serving(d, service_id, &release, NULL) < 0)
+        return true;
+    const char *policy = json_str(release.specification, "container.restartPolicy");
+    bool again = !policy || str_eq(policy, "unless-stopped") || str_eq(policy, "always");
+    release_done(&release);
+    return again;
 }
 
 /* Whether the row's container has ended since; how, in words. */
-static bool has_fallen(struct deployments *d, const struct entity *row, int64_t since, char *ret_why, size_t size)
+static bool has_fallen(struct deployments *d, const struct entity *row, int64_t since, bool again, char *ret_why,
+                       size_t size)
 {
     struct container_engine *g = NULL;
     struct engine_container c = { 0 };
@@ -49,7 +62,7 @@ static bool has_fallen(struct deployments *d, const struct entity *row, int64_t 
         runtime_engine(d->runtime, json_str(document, "nodeId"), &g, NULL) < 0 ||
         g->ops->inspect(g, container, &c, NULL) < 0)
         return false;
-    bool fallen = ended_by_itself(&c, since);
+    bool fallen = ended_by_itself(&c, since, again);
     if (fallen)
         (void)snprintf(ret_why, size, "Its container %.12s ended by itself, %lld s after it began to serve.", c.id,
                        (long long)(c.finished_ms - since) / 1000);
@@ -61,11 +74,11 @@ static bool any_has_fallen(struct deployments *d, const char *service_id, int64_
 {
     struct entity **rows = NULL;
     size_t n = 0;
-    bool fallen = false;
+    bool fallen = false, again = comes_again(d, service_id);
     if (runtime_service_instances(d->runtime, service_id, &rows, &n, NULL) < 0)
         return false;
     for (size_t i = 0; i < n && !fallen; i++)
-        fallen = has_fallen(d, rows[i], since, ret_why, size);
+        fallen = has_fallen(d, rows[i], since, again, ret_why, size);
     runtime_instances_free(rows, n);
     return fallen;
 }
