@@ -60,10 +60,10 @@ struct api_hooks {
 };
 
 struct api_options {
-    const char *contract_yaml;  /* text of openapi.yaml */
+    const char *contract_yaml; /* text of openapi.yaml */
     size_t contract_len;
     struct api_hooks hooks;
-    bool validate_replies;      /* tests: a reply that breaks the contract becomes a 500 */
+    bool validate_replies; /* tests: a reply that breaks the contract becomes a 500 */
     const char
         *cors_domain; /* "example.org": https, any sub-domain of example.org, may call with credentials; NULL: none */
     const char *csp_extra_script, *csp_extra_connect; /* hosts, only for configured vendors; NULL */
